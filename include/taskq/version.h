@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The version of these headers, and of the library that is really loaded.
+ *
+ * The three numbers below are the only place where the project's version is written: the build reads it
+ * from here. May be called from any thread; nothing here can fail.
+ */
+#ifndef TASKQ_VERSION_H
+#define TASKQ_VERSION_H
+
+#include <taskq/export.h>
+
+TASKQ_BEGIN_DECLS
+
+#define TASKQ_VERSION_MAJOR 0
+#define TASKQ_VERSION_MINOR 1
+#define TASKQ_VERSION_PATCH 0
+
+#define TASKQ_VERSION__TEXT(x)               #x
+#define TASKQ_VERSION__JOIN(major, minor, p) TASKQ_VERSION__TEXT(major) "." TASKQ_VERSION__TEXT(minor) "." TASKQ_VERSION__TEXT(p)
+
+/* "0.1.0": what the program was compiled against. */
+#define TASKQ_VERSION TASKQ_VERSION__JOIN(TASKQ_VERSION_MAJOR, TASKQ_VERSION_MINOR, TASKQ_VERSION_PATCH)
+
+/* One number to compare in #if: 0.1.0 is 100. */
+#define TASKQ_VERSION_NUMBER (TASKQ_VERSION_MAJOR * 10000 + TASKQ_VERSION_MINOR * 100 + TASKQ_VERSION_PATCH)
+
+/* What the program runs with: the text and number of the library that was loaded. Static storage. */
+TASKQ_API const char *taskq_version_string(void);
+TASKQ_API int taskq_version_number(void);
+
+TASKQ_END_DECLS
+
+#endif
