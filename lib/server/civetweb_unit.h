@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * civetweb, compiled into the one file that includes this header (front_civetweb.c), as static functions:
+ * no symbol of it leaves the library, so a host program may have a civetweb of its own, and the file that
+ * includes it reaches what civetweb.h hides, the socket above all (conn->client.sock).
+ *
+ * Include it after every other header. civetweb's source
+ *   - lets go of a lot of warnings and never takes them up again: the push and pop here keep it from our
+ *     own code in the same file, which stays under all of ours. That our code leaves many of its functions
+ *     unused is silenced here too;
+ *   - renames malloc, calloc, realloc, free, snprintf, vsnprintf, mg_get_option and mg_cry to names that do
+ *     not exist, so that its own authors do not use them: undone at the end, so code after the include is
+ *     ordinary C (memory of civetweb's own is still only for mg_free);
+ *   - sets SIGPIPE to ignored, for the whole process, at the start of each of its threads. A library must
+ *     not decide that for its host; it is turned into a mask of the thread itself, which has the same effect
+ *     on the only threads that write to clients.
+ *
+ * Without the source (TASKQ_CIVETWEB_SYSTEM) the system's library stands in: without TLS and IPv6, with a
+ * socket that is out of reach and with SIGPIPE as it likes it.
+ */
+#ifndef TASKQ_SERVER_CIVETWEB_UNIT_H
+#define TASKQ_SERVER_CIVETWEB_UNIT_H
+
+#if defined(TASKQ_CIVETWEB_SYSTEM)
+
+#include <civetweb.h>
+
+#else
+
+/* Whatever says volatile in a header of the system has said it before the macro below. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+static int civetweb_unit_mask(int number)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    return pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+#pragma GCC diagnostic push
+#if defined(__clang__)
+#pragma GCC diagnostic ignored "-Weverything"
+#else
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+
+/* Its flags and queue indices that threads read without a lock are volatile, which C11 calls a data race and
+ * ThreadSanitizer too. As atomics they cost nothing on a read. What it counts with the compiler's own atomic
+ * functions (threads at their start, no request) goes through its lock then. */
+#define volatile _Atomic
+#define NO_ATOMICS
+/* Its calls only: the struct of the same name has no parenthesis after it. */
+#define sigaction(number, action, old) ((void)(action), civetweb_unit_mask(number))
+#define CIVETWEB_API static
+#include "civetweb.c"
+#undef CIVETWEB_API
+#undef sigaction
+#undef volatile
+
+/* Declared by civetweb.h in every configuration and left out of ours; gcc warns about that past the pragma. */
+static int mg_websocket_write(struct mg_connection *conn, int opcode, const char *data, size_t length)
+{
+    (void)conn, (void)opcode, (void)data, (void)length;
+    return -1;
+}
+
+static int mg_websocket_client_write(struct mg_connection *conn, int opcode, const char *data, size_t length)
+{
+    return mg_websocket_write(conn, opcode, data, length);
+}
+
+#undef malloc
+#undef calloc
+#undef realloc
+#undef free
+#undef snprintf
+#undef vsnprintf
+#undef mg_get_option
+#undef mg_cry
+
+#pragma GCC diagnostic pop
+
+#endif
+
+#endif
