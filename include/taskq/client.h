@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client of the HTTP API for producers and operators: part of the worker half, needs no scheduler.
+ *
+ * Every call blocks until it has an answer, the client's timeout is over or every server has been tried.
+ * Answers are JSON texts as the server sent them (taskq_reply), and for the calls that producers use most, plain values.
+ * Threads: a client is used by one thread at a time; open one a thread.
+ * Ownership: arguments are borrowed; a reply is the caller's memory: taskq_reply_clear frees what is in it.
+ * Statuses of every call: OK (2xx), EINVAL (422, or an argument), ESYNTAX (other 400s), ENOTFOUND, ECONFLICT, ESTALE, EDENIED (401, 403),
+ * ELIMIT (413, 429, 431), EUNAVAIL (out of reach, 5xx), EUNKNOWN (sent, no answer came: repeat with the same idempotency key),
+ * EPROTO (an answer that is not of this API), ENOMEM. err.text is the server's own explanation where it gave one, err.field its field.
+ */
+#ifndef TASKQ_CLIENT_H
+#define TASKQ_CLIENT_H
+
+#include <taskq/job.h>
+#include <taskq/log.h>
+
+TASKQ_BEGIN_DECLS
+
+typedef struct taskq_client taskq_client;
+
+typedef struct taskq_client_options {
+    size_t struct_size;
+    const char *const *servers; /**< base URLs, tried in order from the last one that answered; 16 at most; none: http://127.0.0.1:7070 */
+    uint32_t server_count;
+    const char *token;      /**< bearer token; NULL: none */
+    const char *ca_file, *cert_file, *key_file; /**< PEM; NULL: the system's authorities, no certificate of our own */
+    int64_t timeout_ms;     /**< of one call, 100 to 600000; 0: 30000 */
+    size_t reply_bytes_max; /**< 0: 16 MiB */
+} taskq_client_options;
+#define TASKQ_CLIENT_OPTIONS_INIT \
+    { sizeof(taskq_client_options), NULL, 0, NULL, NULL, NULL, NULL, 0, 0 }
+
+TASKQ_API taskq_status taskq_client_open(const taskq_client_options *options, taskq_client **out, taskq_error *err);
+TASKQ_API void taskq_client_close(taskq_client *client); /**< NULL is fine */
+
+/** What a server answered. */
+typedef struct taskq_reply {
+    int32_t http_status; /**< 0: there was no answer */
+    taskq_text body;     /**< JSON, NUL-terminated behind its size */
+    void *memory;        /**< private */
+} taskq_reply;
+#define TASKQ_REPLY_INIT \
+    { 0, {NULL, 0}, NULL }
+TASKQ_API void taskq_reply_clear(taskq_reply *reply); /**< leaves it as TASKQ_REPLY_INIT */
+
+/** Any request of the API: method "GET", path "/jobs?limit=10" (already escaped), body JSON or size 0. `idempotency_key` may be NULL. The reply
+ * is filled for every answer, errors too. */
+TASKQ_API taskq_status taskq_client_request(taskq_client *client, const char *method, const char *path, taskq_text body,
+    const char *idempotency_key, taskq_reply *reply, taskq_error *err);
+
+/** Enqueue one job. `id` and `existing` may be NULL. An idempotency key is drawn for the call and used in its repeats, so a job is made
+ * once however often a server has to be asked. */
+TASKQ_API taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job, int64_t *id, bool *existing,
+    taskq_error *err);
+
+/** Enqueue 1 to 1000, all or none; ids (may be NULL) gets `count` numbers. */
+TASKQ_API taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job *const *jobs, uint32_t count, int64_t *ids,
+    taskq_error *err);
+
+/** The job as it is now: state and, where asked for (not NULL), the reply. */
+TASKQ_API taskq_status taskq_client_get(taskq_client *client, int64_t id, taskq_state *state, taskq_reply *reply, taskq_error *err);
+
+/** Wait until the job has ended, asking at growing distances up to one second. ETIMEDOUT after timeout_ms (0: no bound). */
+TASKQ_API taskq_status taskq_client_wait(taskq_client *client, int64_t id, int64_t timeout_ms, taskq_state *state, taskq_reply *reply,
+    taskq_error *err);
+
+TASKQ_API taskq_status taskq_client_cancel(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err);
+TASKQ_API taskq_status taskq_client_retry(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err);
+TASKQ_API taskq_status taskq_client_delete(taskq_client *client, int64_t id, taskq_error *err);
+
+TASKQ_END_DECLS
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The records: a job as it is, a job as it is asked for, a queue, and lists of them.
+ *
+ * Texts are pointer and length (taskq_text), UTF-8, not NUL-terminated. A text that is not there has size 0 and data NULL.
+ * Payload, result, error and progress are JSON texts, byte for byte as they came.
+ * Ownership: a job reached through a list (taskq_jobs) belongs to the list and is gone with it. What the caller fills in (a
+ * taskq_new_job) is borrowed until the call returns.
+ * Structs that the caller fills start with struct_size; set them up with their _INIT macro and assign fields by name. Fields
+ * are only ever appended. Structs that the library hands out are reached by pointer only, so they may grow too.
+ * Threads: a list is plain memory: one thread at a time, or many that only read.
+ */
+#ifndef TASKQ_JOB_H
+#define TASKQ_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <taskq/export.h>
+#include <taskq/status.h>
+
+TASKQ_BEGIN_DECLS
+
+typedef struct taskq_text {
+    const char *data;
+    size_t size;
+} taskq_text;
+
+/** A text from a string literal, and from any NUL-terminated string. */
+#define TASKQ_TEXT(literal) (taskq_text_of("" literal))
+TASKQ_API taskq_text taskq_text_of(const char *string);
+
+typedef enum taskq_state {
+    TASKQ_STATE_QUEUED = 1,
+    TASKQ_STATE_SCHEDULED = 2,
+    TASKQ_STATE_BLOCKED = 3,
+    TASKQ_STATE_RUNNING = 4,
+    TASKQ_STATE_SUCCEEDED = 5,
+    TASKQ_STATE_FAILED = 6,
+    TASKQ_STATE_CANCELED = 7
+} taskq_state;
+#define TASKQ_STATE_COUNT 8 /* the highest state + 1; 0 is none */
+
+typedef enum taskq_outcome {
+    TASKQ_OUTCOME_NONE = 0,
+    TASKQ_OUTCOME_SUCCEEDED = 1,
+    TASKQ_OUTCOME_FAILED = 2,
+    TASKQ_OUTCOME_TIMED_OUT = 3,
+    TASKQ_OUTCOME_LOST = 4,
+    TASKQ_OUTCOME_RELEASED = 5,
+    TASKQ_OUTCOME_CANCELED = 6
+} taskq_outcome;
+
+/** "queued", "scheduled", ...; "unknown" for a number that is none. */
+TASKQ_API const char *taskq_state_name(taskq_state state);
+TASKQ_API const char *taskq_outcome_name(taskq_outcome outcome);
+/** succeeded, failed or canceled. */
+TASKQ_API bool taskq_state_is_terminal(taskq_state state);
+
+/* Bounds of a job. */
+#define TASKQ_NAME_BYTES_MAX 128 /* queue, type, tag, batch, worker: A-Z a-z 0-9 . _ : / - */
+#define TASKQ_KEY_CHARS_MAX 256  /* unique_key; characters, not bytes */
+#define TASKQ_TAGS_MAX 16
+#define TASKQ_PRIORITY_MAX 1000 /* and -1000 */
+#define TASKQ_DELAY_MS_MAX INT64_C(31536000000)
+#define TASKQ_ATTEMPTS_MAX 100
+#define TASKQ_TIMEOUT_MS_MIN 100
+#define TASKQ_TIMEOUT_MS_MAX INT64_C(604800000)
+#define TASKQ_LEASE_MS_MIN 1000
+#define TASKQ_LEASE_MS_MAX INT64_C(43200000)
+#define TASKQ_BACKOFF_BASE_MS_MAX INT64_C(86400000)
+#define TASKQ_BACKOFF_MAX_MS_MAX INT64_C(604800000)
+#define TASKQ_BACKOFF_FACTOR_MAX 10.0
+#define TASKQ_ENQUEUE_JOBS_MAX 1000
+#define TASKQ_CLAIM_JOBS_MAX 100
+#define TASKQ_CLAIM_NAMES_MAX 32     /* queues, and types, that one claim may name */
+#define TASKQ_CLAIM_BYTES_MAX (4u << 20) /* a claim or a list page ends once it holds that much */
+#define TASKQ_REPORTS_MAX 1000
+#define TASKQ_LIST_LIMIT_MAX 1000
+#define TASKQ_LIST_LOOK_MAX 10000 /* jobs that one page of a list looks at */
+#define TASKQ_BULK_MAX 10000      /* jobs that one bulk change touches */
+#define TASKQ_ATTEMPTS_SHOWN_MAX 100
+#define TASKQ_LOG_BYTES_MAX 65536
+#define TASKQ_ERROR_CODE_CHARS_MAX 100
+#define TASKQ_ERROR_MESSAGE_CHARS_MAX 1000
+#define TASKQ_ERROR_TRACE_LINES_MAX 50
+#define TASKQ_TRACEPARENT_BYTES_MAX 55
+
+/** Delay before attempt n + 1: min(max_ms, base_ms * factor^(n-1)), then drawn evenly within +- jitter of it. */
+typedef struct taskq_backoff {
+    int64_t base_ms; /**< 0 to 86400000 */
+    double factor;   /**< 1 to 10 */
+    int64_t max_ms;  /**< 0 to 604800000 */
+    double jitter;   /**< 0 to 1 */
+} taskq_backoff;
+
+/** One ended attempt. */
+typedef struct taskq_attempt {
+    int32_t attempt; /**< its number, from 1 */
+    taskq_outcome outcome;
+    taskq_text worker;
+    int64_t started_at_ms, finished_at_ms;
+    taskq_text error; /**< JSON object, or nothing */
+} taskq_attempt;
+
+/** A job as it is. All times are Unix milliseconds, 0 where there is none (created_at_ms and run_at_ms always are). */
+typedef struct taskq_job {
+    int64_t id, version;
+    taskq_state state;
+    int32_t priority, attempt, max_attempts;
+    bool cancel_requested;
+    bool existing; /**< set in the answer to an enqueue whose unique_key was taken: this is the job that has it */
+    taskq_text queue, type, payload;
+    int64_t run_at_ms, timeout_ms, lease_ms;
+    taskq_backoff backoff;
+    taskq_text tags[TASKQ_TAGS_MAX];
+    uint32_t tag_count;
+    taskq_text batch, unique_key, traceparent, worker;
+    taskq_text progress, result, error; /**< JSON */
+    int64_t created_at_ms, updated_at_ms, started_at_ms, finished_at_ms, lease_expires_at_ms;
+    const taskq_attempt *attempts; /**< only where asked for */
+    uint32_t attempt_count;
+    taskq_text log; /**< only where asked for */
+    /* Instants on the scheduler's elapsed time, which its sweep goes by; 0 where there is none. */
+    int64_t lease_due_ms;   /**< the lease is over then */
+    int64_t timeout_due_ms; /**< the attempt is over then */
+    int64_t backoff_due_ms; /**< scheduled by a backoff or a delayed release: ready then; 0: run_at_ms tells */
+} taskq_job;
+
+/** A job as it is asked for. Set up with TASKQ_NEW_JOB_INIT, which has every default; `type` is required. */
+typedef struct taskq_new_job {
+    size_t struct_size;
+    taskq_text queue;   /**< "default" */
+    taskq_text type;    /**< required */
+    taskq_text payload; /**< JSON; {} */
+    int32_t priority;   /**< -1000 to 1000, higher first; 0 */
+    int32_t max_attempts; /**< 1 to 100; 10 */
+    bool has_run_at, has_delay; /**< one of them at most; neither: now */
+    int64_t run_at_ms;  /**< Unix milliseconds; the past is allowed */
+    int64_t delay_ms;   /**< 0 to 31536000000 */
+    int64_t timeout_ms; /**< 100 to 604800000; 900000 */
+    int64_t lease_ms;   /**< 1000 to 43200000; 60000 */
+    taskq_backoff backoff; /**< 2000, 2.0, 3600000, 0.2 */
+    taskq_text tags[TASKQ_TAGS_MAX];
+    uint32_t tag_count;
+    taskq_text batch, unique_key; /**< none */
+    taskq_text traceparent;       /**< W3C trace context, kept with the job; a malformed one is ignored */
+} taskq_new_job;
+
+#define TASKQ_NEW_JOB_INIT                                                                                   \
+    {                                                                                                        \
+        sizeof(taskq_new_job), {"default", 7}, {NULL, 0}, {"{}", 2}, 0, 10, false, false, 0, 0, 900000,      \
+            60000, {2000, 2.0, 3600000, 0.2}, {{NULL, 0}}, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}                \
+    }
+
+/** A list of jobs that the caller owns. */
+typedef struct taskq_jobs taskq_jobs;
+TASKQ_API uint32_t taskq_jobs_count(const taskq_jobs *list);                     /**< 0 for NULL */
+TASKQ_API const taskq_job *taskq_jobs_at(const taskq_jobs *list, uint32_t index); /**< NULL past the end */
+/** Where the next page starts: hand it to taskq_filter.before_id; 0: this page is the last. */
+TASKQ_API int64_t taskq_jobs_next(const taskq_jobs *list);
+TASKQ_API void taskq_jobs_free(taskq_jobs *list); /**< NULL is fine */
+
+/** A queue as it is. */
+typedef struct taskq_queue {
+    taskq_text name;
+    bool paused;
+    int64_t counts[TASKQ_STATE_COUNT]; /**< by taskq_state */
+    int64_t oldest_ready_age_ms;       /**< 0 where nothing is ready */
+} taskq_queue;
+
+typedef struct taskq_queues taskq_queues;
+TASKQ_API uint32_t taskq_queues_count(const taskq_queues *list);
+TASKQ_API const taskq_queue *taskq_queues_at(const taskq_queues *list, uint32_t index);
+TASKQ_API void taskq_queues_free(taskq_queues *list);
+
+/** Which jobs. A field that is not set (NULL text, 0) does not narrow. */
+typedef struct taskq_filter {
+    size_t struct_size;
+    taskq_state state;
+    taskq_text queue, type, tag, batch, worker;
+    taskq_text q;        /**< this text stands in the payload or the error */
+    int64_t before_id;   /**< only ids below it; 0: all */
+    uint32_t limit;      /**< 1 to 1000; 0: 100 */
+} taskq_filter;
+#define TASKQ_FILTER_INIT                                                                                          \
+    {                                                                                                              \
+        sizeof(taskq_filter), (taskq_state)0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0 \
+    }
+
+TASKQ_END_DECLS
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker half: it asks a server for jobs, executes them with registered handlers, reports. It never touches a database.
+ *
+ * Three ways to drive it, on the same object:
+ *  - taskq_worker_run: blocks, with a pool of `concurrency` threads, until it is told to stop.
+ *  - taskq_worker_poll / _execute / _report: the host's own loop, one job at a time, no thread at all.
+ *  - taskq_worker_step with taskq_worker_fd: never waits; the host waits for the descriptor or the deadline (epoll, libuv).
+ * Threads: options and handlers are set before the first of these; then taskq_worker_stop may be called from any thread and from a
+ * signal handler, everything else from one thread at a time. Handlers run on the pool's threads (run, step), or on the caller's (execute).
+ * Ownership: a handler's job and everything in it is borrowed until the handler returns. What a handler hands over (result, error) is
+ * copied before the function returns.
+ */
+#ifndef TASKQ_WORKER_H
+#define TASKQ_WORKER_H
+
+#include <taskq/clock.h>
+#include <taskq/job.h>
+#include <taskq/log.h>
+
+TASKQ_BEGIN_DECLS
+
+typedef struct taskq_worker taskq_worker;
+
+typedef struct taskq_worker_options {
+    size_t struct_size;
+    const char *const *servers; /**< base URLs; the next one is tried when one is out of reach; 16 at most; none: http://127.0.0.1:7070 */
+    uint32_t server_count;
+    const char *const *queues; /**< in order of preference, 32 at most; none: "default" */
+    uint32_t queue_count;
+    const char *id;            /**< a name; NULL: host name, pid and a random number */
+    uint32_t concurrency;      /**< jobs at once, 1 to 1000; 0: 8 */
+    int64_t poll_interval_ms;  /**< a poll is held by the server so long, 100 to 60000; 0: 2000 */
+    int64_t shutdown_timeout_ms; /**< what running jobs get when it stops, then they are released; 0: 30000; -1: none */
+    const char *token;
+    const char *ca_file, *cert_file, *key_file;
+    taskq_clock clock;         /**< zeroed: the system's */
+    taskq_log log;
+    uint64_t seed;             /**< of the jitters; 0: from the system */
+} taskq_worker_options;
+#define TASKQ_WORKER_OPTIONS_INIT                                                                                      \
+    {                                                                                                                  \
+        sizeof(taskq_worker_options), NULL, 0, NULL, 0, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, {0, NULL, NULL, NULL},  \
+            {0, NULL, NULL, (taskq_log_level)0}, 0                                                                     \
+    }
+
+TASKQ_API taskq_status taskq_worker_open(const taskq_worker_options *options, taskq_worker **out, taskq_error *err);
+/** Release what is held, free. Not while run or a step is under way. NULL is fine. */
+TASKQ_API void taskq_worker_close(taskq_worker *worker);
+
+/* ---- handlers ---------------------------------------------------------------------------------------------------------- */
+
+/** What a handler knows and says while it runs. Threads: the handler's own thread, and threads that it started, which end before it. */
+typedef struct taskq_run taskq_run;
+
+/** Executes one job. Return TASKQ_OK: the job succeeded (with the result that was set, or null); anything else: the attempt failed,
+ * with the error that was set by taskq_run_fail, or a text made of the status. */
+typedef taskq_status taskq_handler_fn(taskq_run *run, void *user);
+
+/** Give a type a handler. EEXISTS: it has one. `user` is handed through. */
+TASKQ_API taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
+    taskq_error *err);
+
+TASKQ_API const taskq_job *taskq_run_job(const taskq_run *run); /**< id, type, queue, payload, attempt, traceparent, created_at_ms, ... */
+
+typedef enum taskq_run_reason {
+    TASKQ_RUN_GOES_ON = 0,
+    TASKQ_RUN_CANCELED,  /**< somebody asked for it */
+    TASKQ_RUN_LOST,      /**< the lease is lost: somebody else may have the job; what is reported will be refused */
+    TASKQ_RUN_TIMED_OUT, /**< timeout_ms is over */
+    TASKQ_RUN_STOPPING   /**< the worker ends; the job is released when the handler returns without success */
+} taskq_run_reason;
+
+/** Should the handler stop? Cheap: ask often. */
+TASKQ_API taskq_run_reason taskq_run_should_stop(const taskq_run *run);
+/** Sleep up to `ms`, less where the handler should stop; returns what taskq_run_should_stop says then. */
+TASKQ_API taskq_run_reason taskq_run_sleep(taskq_run *run, int64_t ms);
+/** A descriptor that becomes readable when the handler should stop, for its own poll(); owned by the run. -1: none could be had. */
+TASKQ_API int taskq_run_fd(taskq_run *run);
+
+/** Progress, 0 to 100, and a message (NULL: none); sent with the next heartbeat. */
+TASKQ_API void taskq_run_progress(taskq_run *run, double percent, const char *message);
+/** Text for the job's log, a line break is added; sent with the next heartbeat. */
+TASKQ_API void taskq_run_log(taskq_run *run, const char *format, ...) TASKQ_PRINTF(2, 3);
+
+/** The result, valid JSON. EINVAL otherwise; ELIMIT above 16 MiB. */
+TASKQ_API taskq_status taskq_run_result(taskq_run *run, taskq_text json);
+/** Why it failed: returns TASKQ_ECANCELED, so that a handler may `return taskq_run_fail(...)`. code: a word; message: a sentence. */
+TASKQ_API taskq_status taskq_run_fail(taskq_run *run, const char *code, const char *format, ...) TASKQ_PRINTF(3, 4);
+/** The failure is for good: the job is not tried again. */
+TASKQ_API void taskq_run_no_retry(taskq_run *run);
+/** Try again after this delay and not after the backoff's. */
+TASKQ_API void taskq_run_retry_in(taskq_run *run, int64_t delay_ms);
+
+/* ---- the types that come with the library ---------------------------------------------------------------------------- */
+
+/** `sleep`: payload {"duration_ms": 1000}. */
+TASKQ_API taskq_status taskq_worker_handle_sleep(taskq_worker *worker, taskq_error *err);
+
+typedef struct taskq_http_options {
+    size_t struct_size;
+    bool allow_private; /**< private, loopback and link-local addresses too */
+} taskq_http_options;
+#define TASKQ_HTTP_OPTIONS_INIT \
+    { sizeof(taskq_http_options), false }
+/** `http`: an HTTP call. `options` may be NULL. */
+TASKQ_API taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *options, taskq_error *err);
+
+/** `file`: file operations below the directory `root`. ENOTFOUND, EINVAL: no such directory. EUNAVAIL: this system has no openat2. */
+TASKQ_API taskq_status taskq_worker_handle_file(taskq_worker *worker, const char *root, taskq_error *err);
+
+/* ---- driving it ---------------------------------------------------------------------------------------------------------- */
+
+/** Work until taskq_worker_stop. Returns OK after a graceful end; EINVAL: no handler is registered. */
+TASKQ_API taskq_status taskq_worker_run(taskq_worker *worker, taskq_error *err);
+
+/** No more polls; running jobs get shutdown_timeout_ms, the rest are released. A second call: at once. Async-signal-safe. */
+TASKQ_API void taskq_worker_stop(taskq_worker *worker);
+
+/** Claim up to `limit` jobs (not more than free slots), waiting up to wait_ms. They are the worker's until executed and reported.
+ * `out_count`: how many came. EUNAVAIL: no server answered; EDENIED. */
+TASKQ_API taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wait_ms, uint32_t *out_count, taskq_error *err);
+/** Run the handler of one claimed job on this thread, beating meanwhile. ENOTFOUND: none is waiting. OK however the handler ended. */
+TASKQ_API taskq_status taskq_worker_execute(taskq_worker *worker, taskq_error *err);
+/** Send the reports that are due. OK: all were accepted or have become pointless; EUNAVAIL: some wait for a server, call again. */
+TASKQ_API taskq_status taskq_worker_report(taskq_worker *worker, taskq_error *err);
+
+/** Do what can be done without waiting: send and read HTTP, hand jobs to the pool's threads (made at the first step), take what they
+ * finished. `next_in_ms`: call again after so long at the latest. Returns ECANCELED once it was stopped and everything has ended. */
+TASKQ_API taskq_status taskq_worker_step(taskq_worker *worker, int64_t *next_in_ms, taskq_error *err);
+/** Readable when a step has something to do. Owned by the worker. */
+TASKQ_API int taskq_worker_fd(const taskq_worker *worker);
+
+/** What it does now. */
+typedef struct taskq_worker_stats {
+    size_t struct_size;
+    uint32_t running, reports_waiting;
+    uint64_t claimed, succeeded, failed, released, lost, report_retries;
+} taskq_worker_stats;
+TASKQ_API void taskq_worker_read_stats(const taskq_worker *worker, taskq_worker_stats *out);
+
+TASKQ_END_DECLS
+
+#endif
