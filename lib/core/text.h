@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Texts: pointer and length. Comparing, checking names, reading numbers; nothing here allocates. */
+#ifndef TASKQ_CORE_TEXT_H
+#define TASKQ_CORE_TEXT_H
+
+#include <taskq/job.h>
+
+bool taskq__text_equal(taskq_text a, taskq_text b);
+bool taskq__text_is(taskq_text a, const char *string);
+int taskq__text_compare(taskq_text a, taskq_text b); /* bytewise, as memcmp, shorter first */
+bool taskq__text_contains(taskq_text hay, taskq_text needle);
+
+bool taskq__text_is_name(taskq_text text);  /* 1 to 128 of A-Z a-z 0-9 . _ : / - */
+bool taskq__text_is_key(taskq_text text);   /* 1 to 256 characters of UTF-8, none of them a control character */
+bool taskq__text_is_utf8(taskq_text text);  /* strict: no overlong forms, no surrogates, at most U+10FFFF */
+size_t taskq__utf8_count(taskq_text text);  /* characters of valid UTF-8 */
+/* The longest prefix of valid UTF-8 with at most so many characters; and the longest suffix of at most so many bytes that
+ * starts at a character. */
+taskq_text taskq__text_cut_chars(taskq_text text, size_t chars_max);
+taskq_text taskq__text_cut_tail(taskq_text text, size_t bytes_max);
+taskq_text taskq__text_cut_lines(taskq_text text, size_t lines_max);
+
+/* A whole text as a number: optional '-', digits, no spaces, no leading '+'. ESYNTAX or EINVAL (out of range), `out` untouched. */
+taskq_status taskq__parse_int64(taskq_text text, int64_t min, int64_t max, int64_t *out);
+/* A JSON-style number as a double; false where it is none or not finite. */
+bool taskq__parse_double(taskq_text text, double *out);
+/* A valid W3C traceparent of version 00. */
+bool taskq__text_is_traceparent(taskq_text text);
+
+/* Takes the next element of a comma-separated list off `rest`; false at the end. "a,,b" gives an empty element. */
+bool taskq__text_next_of_list(taskq_text *rest, taskq_text *out);
+
+#endif
