@@ -16,8 +16,9 @@ TASKQ_BEGIN_DECLS
 #define TASKQ_VERSION_MINOR 1
 #define TASKQ_VERSION_PATCH 0
 
-#define TASKQ_VERSION__TEXT(x)               #x
-#define TASKQ_VERSION__JOIN(major, minor, p) TASKQ_VERSION__TEXT(major) "." TASKQ_VERSION__TEXT(minor) "." TASKQ_VERSION__TEXT(p)
+#define TASKQ_VERSION__TEXT(x) #x
+#define TASKQ_VERSION__JOIN(major, minor, p) \
+    TASKQ_VERSION__TEXT(major) "." TASKQ_VERSION__TEXT(minor) "." TASKQ_VERSION__TEXT(p)
 
 /* "0.1.0": what the program was compiled against. */
 #define TASKQ_VERSION TASKQ_VERSION__JOIN(TASKQ_VERSION_MAJOR, TASKQ_VERSION_MINOR, TASKQ_VERSION_PATCH)

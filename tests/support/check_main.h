@@ -65,13 +65,13 @@ static inline int taskq_check_run(Suite *suite)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define TASKQ_TESTS_WITH(setup, teardown, ...)                                                                \
-    int main(void)                                                                                           \
-    {                                                                                                        \
-        const TTest *const tests[] = {__VA_ARGS__};                                                          \
-        Suite *suite = suite_create(__FILE__);                                                               \
-        taskq_check_add(suite, tests, sizeof(tests) / sizeof(tests[0]), setup, teardown);                    \
-        return taskq_check_run(suite);                                                                       \
+#define TASKQ_TESTS_WITH(setup, teardown, ...)                                            \
+    int main(void)                                                                        \
+    {                                                                                     \
+        const TTest *const tests[] = {__VA_ARGS__};                                       \
+        Suite *suite = suite_create(__FILE__);                                            \
+        taskq_check_add(suite, tests, sizeof(tests) / sizeof(tests[0]), setup, teardown); \
+        return taskq_check_run(suite);                                                    \
     }
 
 #define TASKQ_TESTS(...) TASKQ_TESTS_WITH(NULL, NULL, __VA_ARGS__)

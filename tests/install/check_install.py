@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Installs the build into a folder of its own and looks at it as a stranger does: programs built with nothing
+but pkg-config, what the libraries need, what they export, where the executables find their libraries.
+
+    check_install.py BUILD_DIRECTORY        prints TAP
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(sys.argv[1]).resolve()
+WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+LIBRARIES = ("taskq-scheduler", "taskq-worker", "taskq")
+# No part of the scheduler half may come along with a worker.
+NOT_FOR_WORKERS = ("sqlite", "civetweb", "libpq", "taskq-scheduler")
+
+
+def run(*command, **more):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **more)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+class Installed:
+    def __init__(self, folder):
+        self.prefix = folder / "prefix"
+        run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", folder / "stage")
+        configured = pathlib.Path(next(
+            option["value"] for option in self.options() if option["name"] == "prefix"))
+        (folder / "stage" / configured.relative_to("/")).rename(self.prefix)
+        self.libraries = next(self.prefix.rglob("libtaskq-worker.so")).parent
+        self.environment = {
+            **os.environ,
+            "PKG_CONFIG_PATH": str(self.libraries / "pkgconfig"),
+            "LD_LIBRARY_PATH": str(self.libraries),
+        }
+        # A folder that is moved: pkg-config is told where it stands now.
+        self.pkg_config = ["pkg-config", f"--define-variable=prefix={self.prefix}"]
+
+    @staticmethod
+    def options():
+        return json.loads(run("meson", "introspect", "--buildoptions", BUILD))
+
+    def flags(self, *arguments):
+        return run(*self.pkg_config, *arguments, env=self.environment).split()
+
+    def build(self, name, package, *arguments):
+        program = self.prefix / name
+        run("cc", *WARNINGS, HERE / f"{name}.c", "-o", program, *self.flags("--cflags", "--libs", *arguments, package))
+        return program
+
+    def needed(self, path):
+        return re.findall(r"\(NEEDED\).*\[(.*)\]", run("readelf", "-d", "-W", path))
+
+    def loaded(self, path):
+        """All that the dynamic linker brings in, the libraries of libraries too."""
+        return run("ldd", path, env=self.environment)
+
+
+def a_worker_is_built_with_pkg_config_alone_and_runs(at):
+    assert "taskq-worker" in run(at.build("consumer_worker", "taskq-worker"), env=at.environment)
+
+
+def a_scheduler_is_built_with_pkg_config_alone_and_runs(at):
+    assert "taskq-scheduler" in run(at.build("consumer_scheduler", "taskq-scheduler"), env=at.environment)
+
+
+def the_umbrella_serves_both(at):
+    run(at.build("consumer_scheduler", "taskq"), env=at.environment)
+    run(at.build("consumer_worker", "taskq"), env=at.environment)
+
+
+def a_worker_needs_nothing_of_the_scheduler_half(at):
+    program = at.build("consumer_worker", "taskq-worker")
+    for path in (program, at.libraries / "libtaskq-worker.so"):
+        for needed in at.needed(path):
+            assert not any(word in needed for word in NOT_FOR_WORKERS), f"{path.name} needs {needed}"
+    assert "libtaskq-worker.so.0" in at.needed(program)
+    for word in NOT_FOR_WORKERS:
+        assert word not in at.loaded(program), f"a worker loads {word}"
+
+
+def an_archive_links_with_the_libraries_its_pc_file_names(at):
+    for library, name in (("taskq-worker", "consumer_worker"), ("taskq-scheduler", "consumer_scheduler")):
+        theirs = [word.split()[0] for word in run(*at.pkg_config, "--print-requires-private", library,
+                                                  env=at.environment).splitlines() if word]
+        program = at.prefix / f"{name}_static"
+        run("cc", *WARNINGS, HERE / f"{name}.c", "-o", program, *at.flags("--cflags", library),
+            at.libraries / f"lib{library}.a", *at.flags("--libs", *theirs), "-pthread")
+        run(program)
+        assert not [needed for needed in at.needed(program) if "taskq" in needed]
+
+
+def public_flags_name_no_third_party(at):
+    for library in LIBRARIES:
+        flags = at.flags("--cflags", "--libs", library)
+        assert [flag for flag in flags if flag.startswith("-l")] == [f"-l{library}"], flags
+
+
+def only_public_names_are_exported(at):
+    for library in LIBRARIES:
+        names = [line.split()[-1] for line in
+                 run("nm", "-D", "--defined-only", at.libraries / f"lib{library}.so").splitlines()]
+        names = [name for name in names if not name.startswith("TASKQ_")]
+        assert names, f"{library} exports nothing"
+        for name in names:
+            assert re.fullmatch(r"taskq_[a-z][a-z0-9_]*@@TASKQ_0\.1", name) and not name.startswith("taskq__"), \
+                f"{library}: {name}"
+
+
+def every_function_of_an_installed_header_is_exported(at):
+    exported = {}
+    for library in LIBRARIES:
+        listing = run("nm", "-D", "--defined-only", at.libraries / f"lib{library}.so")
+        exported[library] = set(re.findall(r"(taskq_\w+)@@", listing))
+    for header in sorted((at.prefix / "include").rglob("*.h")):
+        for name in re.findall(r"^TASKQ_API[^;{]*?\b(taskq_\w+)\s*\(", header.read_text(), re.MULTILINE):
+            assert name in exported["taskq"], f"{header.name}: {name} is in no library"
+            assert name in exported["taskq-worker"] | exported["taskq-scheduler"], f"{header.name}: {name}"
+
+
+def archives_hold_machine_code(at):
+    for library in LIBRARIES:
+        sections = run("readelf", "-S", "-W", at.libraries / f"lib{library}.a")
+        assert ".gnu.lto" not in sections, f"{library} holds LTO bytecode"
+        assert ".text" in sections, f"{library} is empty"
+
+
+def executables_run_where_they_were_installed(at):
+    # Without LD_LIBRARY_PATH: nothing of ours is searched for.
+    environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    programs = sorted((at.prefix / "bin").iterdir()) if (at.prefix / "bin").exists() else []
+    assert [program.name for program in programs] == ["taskq", "taskq-server", "taskq-worker"], programs
+    for program in programs:
+        assert run(program, "--version", env=environment).strip().split()[-1].count(".") == 2, program
+
+
+def executables_are_hardened(at):
+    for program in sorted((at.prefix / "bin").iterdir()):
+        header, dynamic = run("readelf", "-h", "-l", "-W", program), run("readelf", "-d", "-W", program)
+        assert re.search(r"Type:\s+DYN", header), f"{program.name} is not position independent"
+        assert "GNU_RELRO" in header and re.search(r"BIND_NOW|NOW", dynamic), f"{program.name}: no full RELRO"
+        assert not re.search(r"GNU_STACK.*RWE", header), f"{program.name}: executable stack"
+        assert not re.search(r"RPATH|RUNPATH", dynamic), f"{program.name} looks for libraries in a place of its own"
+
+
+TESTS = [
+    a_worker_is_built_with_pkg_config_alone_and_runs,
+    a_scheduler_is_built_with_pkg_config_alone_and_runs,
+    the_umbrella_serves_both,
+    a_worker_needs_nothing_of_the_scheduler_half,
+    an_archive_links_with_the_libraries_its_pc_file_names,
+    public_flags_name_no_third_party,
+    only_public_names_are_exported,
+    every_function_of_an_installed_header_is_exported,
+    archives_hold_machine_code,
+    executables_run_where_they_were_installed,
+    executables_are_hardened,
+]
+
+
+def main():
+    failed = 0
+    print(f"TAP version 13\n1..{len(TESTS)}")
+    with tempfile.TemporaryDirectory(prefix="taskq-install-") as folder:
+        at = Installed(pathlib.Path(folder))
+        for number, test in enumerate(TESTS, 1):
+            try:
+                test(at)
+                print(f"ok {number} - {test.__name__}", flush=True)
+            except Exception as error:  # whatever went wrong is this test's failure, the next may be fine
+                failed += 1
+                print(f"not ok {number} - {test.__name__}")
+                text = str(error) if isinstance(error, AssertionError) else traceback.format_exc()
+                print("".join(f"# {line}\n" for line in text.splitlines()), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
