@@ -6,4 +6,4 @@ import sys
 folder = pathlib.Path(sys.argv[1])
 pattern = sys.argv[2] if len(sys.argv) > 2 else "*.c"
 for path in sorted(folder.glob(pattern)):
-    print(path.name)
+    print(path.relative_to(folder).as_posix())

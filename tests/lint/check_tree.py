@@ -199,7 +199,7 @@ def scripts_pass_shellcheck():
     for path in candidates:
         with open(path, "rb") as file:
             if re.match(rb"#!\S*(/bin/(ba)?sh|env (ba)?sh)\b", file.readline()):
-                scripts.append(str(path))
+                scripts.append(relative(path))
     run = subprocess.run([tool, "--format=gcc", *scripts], capture_output=True, text=True, cwd=ROOT)
     return run.stdout.splitlines()
 
