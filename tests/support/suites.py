@@ -21,7 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "build-test"
 LOGS = WORK / "logs"
-SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false", "-Dexamples=false"]
+SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false", "-Dexamples=false", "-Dbench=false"]
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
             ["unit", "contract", "scheduler", "worker", "api", "e2e", "lint", "install"]),
