@@ -45,6 +45,21 @@ typedef struct taskq_reply {
     { 0, {NULL, 0}, NULL }
 TASKQ_API void taskq_reply_clear(taskq_reply *reply); /**< leaves it as TASKQ_REPLY_INIT */
 
+/* What is in a reply, for those who do not bring a JSON parser. `pointer` is a JSON pointer (RFC 6901), such as "/states/failed"; "" is the
+ * whole. ENOTFOUND: there is nothing at it; EPROTO: it is of another kind, or the body is no JSON. Texts are borrowed from the reply. */
+
+/** The jobs of a reply: a job by itself, or the list in {"jobs": [...]}; without their attempts and logs. */
+TASKQ_API taskq_status taskq_reply_jobs(const taskq_reply *reply, taskq_jobs **out, taskq_error *err);
+/** The queues of a reply: a queue by itself, or the list in {"queues": [...]}. */
+TASKQ_API taskq_status taskq_reply_queues(const taskq_reply *reply, taskq_queues **out, taskq_error *err);
+TASKQ_API taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int64_t *out, taskq_error *err);
+TASKQ_API taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, double *out, taskq_error *err);
+/** A string, unescaped into `buffer` with a NUL behind it; ELIMIT: it is longer. */
+TASKQ_API taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, char *buffer, size_t buffer_bytes,
+    taskq_error *err);
+/** The JSON text of any value, as it came. */
+TASKQ_API taskq_status taskq_reply_json(const taskq_reply *reply, const char *pointer, taskq_text *out, taskq_error *err);
+
 /** Any request of the API: method "GET", path "/jobs?limit=10" (already escaped), body JSON or size 0. `idempotency_key` may be NULL. The reply
  * is filled for every answer, errors too. */
 TASKQ_API taskq_status taskq_client_request(taskq_client *client, const char *method, const char *path, taskq_text body,
