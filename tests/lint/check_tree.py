@@ -166,6 +166,16 @@ def functions_are_of_a_length_one_can_read():
                 begin = None
 
 
+def every_source_and_test_is_named_in_a_build_file():
+    paths = list(sources("lib", "apps", suffixes=(".c",)))
+    paths += sorted((ROOT / "tests").glob("*/test_*.c")) + sorted((ROOT / "tests").glob("*/test_*.py"))
+    for path in paths:
+        builds = [folder / "meson.build" for folder in (path.parent, path.parent.parent)]
+        texts = [(build.parent, build.read_text(encoding="utf-8")) for build in builds if build.exists()]
+        if not any("glob" in text or f"'{path.relative_to(folder).as_posix()}'" in text for folder, text in texts):
+            yield relative(path)
+
+
 def no_line_is_left_for_later():
     for path in sources("lib", "apps", "include", "examples", "tests", suffixes=(".c", ".h")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -214,6 +224,7 @@ CHECKS = [
     every_file_names_its_licence,
     files_are_of_a_length_one_can_read,
     functions_are_of_a_length_one_can_read,
+    every_source_and_test_is_named_in_a_build_file,
     no_line_is_left_for_later,
     c_files_are_formatted,
     scripts_pass_shellcheck,
