@@ -6,8 +6,11 @@
 #include <taskq/job.h>
 #include <taskq/sys/store.h>
 
+/* The server's own bound is lower by default; this is what no bound of a host can exceed. */
+enum { TASKQ__PAYLOAD_BYTES_MAX = 64 * 1024 * 1024 };
+
 /* Every range and name of a new job; err.field names the one at fault ("/backoff/factor", "/tags/3"). The payload's JSON is not looked at.
- * `wall_ms`: run_at must lie in the years 1970 to 2100. */
+ * run_at must lie in the years 1970 to 2100; a tag given twice is refused. */
 taskq_status taskq__new_job_check(const taskq_new_job *job, taskq_error *err);
 
 /* The job that a new job becomes before it is decided upon: fields copied (texts borrowed), state 0, version 0, id 0. With neither
