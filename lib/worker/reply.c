@@ -222,24 +222,24 @@ taskq_status taskq_reply_jobs(const taskq_reply *reply, taskq_jobs **out, taskq_
         return taskq__fail_memory(err);
     }
     taskq_arena *arena = taskq__jobs_arena(list);
-    elements found;
-    taskq_status status = find_elements(reply, "jobs", arena, &found, err);
+    elements set;
+    taskq_status status = find_elements(reply, "jobs", arena, &set, err);
     taskq_job **jobs = NULL;
     if (status == TASKQ_OK) {
-        jobs = taskq_arena_alloc(arena, found.count * sizeof(*jobs));
+        jobs = taskq_arena_alloc(arena, set.count * sizeof(*jobs));
         status = jobs == NULL ? taskq__fail_memory(err) : TASKQ_OK;
     }
-    uint32_t node = status == TASKQ_OK ? found.first : 0;
-    for (uint32_t i = 0; status == TASKQ_OK && i < found.count; i++, node = found.json.nodes[node].next) {
+    uint32_t node = status == TASKQ_OK ? set.first : 0;
+    for (uint32_t i = 0; status == TASKQ_OK && i < set.count; i++, node = set.json.nodes[node].next) {
         jobs[i] = taskq_arena_alloc(arena, sizeof(**jobs));
         status = jobs[i] == NULL ? taskq__fail_memory(err)
-                                 : taskq__wire_read_job(&found.json, node, arena, jobs[i], err);
+                                 : taskq__wire_read_job(&set.json, node, arena, jobs[i], err);
     }
     if (status != TASKQ_OK) {
         taskq_jobs_free(list);
         return status;
     }
-    taskq__jobs_set(list, jobs, found.count, 0);
+    taskq__jobs_set(list, jobs, set.count, 0);
     *out = list;
     return TASKQ_OK;
 }
@@ -280,22 +280,22 @@ taskq_status taskq_reply_queues(const taskq_reply *reply, taskq_queues **out, ta
         return taskq__fail_memory(err);
     }
     taskq_arena *arena = taskq__queues_arena(list);
-    elements found;
-    taskq_status status = find_elements(reply, "queues", arena, &found, err);
+    elements set;
+    taskq_status status = find_elements(reply, "queues", arena, &set, err);
     taskq_queue *queues = NULL;
     if (status == TASKQ_OK) {
-        queues = taskq_arena_alloc(arena, found.count * sizeof(*queues));
+        queues = taskq_arena_alloc(arena, set.count * sizeof(*queues));
         status = queues == NULL ? taskq__fail_memory(err) : TASKQ_OK;
     }
-    uint32_t node = status == TASKQ_OK ? found.first : 0;
-    for (uint32_t i = 0; status == TASKQ_OK && i < found.count; i++, node = found.json.nodes[node].next) {
-        status = read_queue(&found.json, node, arena, &queues[i], err);
+    uint32_t node = status == TASKQ_OK ? set.first : 0;
+    for (uint32_t i = 0; status == TASKQ_OK && i < set.count; i++, node = set.json.nodes[node].next) {
+        status = read_queue(&set.json, node, arena, &queues[i], err);
     }
     if (status != TASKQ_OK) {
         taskq_queues_free(list);
         return status;
     }
-    taskq__queues_set(list, queues, found.count);
+    taskq__queues_set(list, queues, set.count);
     *out = list;
     return TASKQ_OK;
 }
