@@ -31,6 +31,9 @@ typedef struct taskq_text {
 #define TASKQ_TEXT(literal) (taskq_text_of("" literal))
 TASKQ_API taskq_text taskq_text_of(const char *string);
 
+/** A digest of bytes for idempotency keys and reports: 64 bits, not cryptographic, the same on every machine and version. */
+TASKQ_API uint64_t taskq_digest(const void *data, size_t size);
+
 typedef enum taskq_state {
     TASKQ_STATE_QUEUED = 1,
     TASKQ_STATE_SCHEDULED = 2,

@@ -75,9 +75,6 @@ typedef struct taskq_enqueue_options {
 #define TASKQ_ENQUEUE_OPTIONS_INIT \
     { sizeof(taskq_enqueue_options), {NULL, 0}, {NULL, 0}, 0, false }
 
-/** A digest of bytes for idempotency keys and reports: 64 bits, not cryptographic, the same on every machine and version. */
-TASKQ_API uint64_t taskq_digest(const void *data, size_t size);
-
 /** Enqueue 1 to 1000 jobs, all or none. `out`: the jobs, in the same order; one whose unique_key was taken is the job that has
  * it, with `existing` set. `made` (may be NULL): how many were made. `options` may be NULL.
  * EINVAL with field "/3/priority" for the fourth of several, "/priority" for a single one; EEXISTS: the key was used with another digest. */

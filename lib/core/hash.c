@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The digest by which the same request or report is known again. It is stored, and compared with what another
- * version on another machine computes, so its bytes are read in a fixed order and its constants never change. Not
- * cryptographic: who makes two bodies collide fools only their own idempotency key.
+ * The digest by which the same request or report is known again. It is stored, and compared with what
+ * another version on another machine computes, so its bytes are read in a fixed order and its constants
+ * never change. Not cryptographic: who makes two bodies collide fools only their own idempotency key.
  */
 #include "core/hash.h"
 
