@@ -296,8 +296,8 @@ static void value_ended(scanner *s)
 static taskq_status container_open(scanner *s, bool object)
 {
     if (s->depth - s->base >= s->depth_max) {
-        return taskq__fail(s->err, TASKQ_ELIMIT, "at byte %zu: nested deeper than %u levels", (size_t)(s->at - s->start),
-                           (unsigned)s->depth_max);
+        return taskq__fail(s->err, TASKQ_ELIMIT, "at byte %zu: nested deeper than %u levels",
+                           (size_t)(s->at - s->start), (unsigned)s->depth_max);
     }
     s->open[s->depth].node = s->count;
     s->open[s->depth].object = object;

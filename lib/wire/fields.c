@@ -30,9 +30,7 @@ static void pointer_token(taskq_text name, char *out, size_t room)
             out[at++] = (unsigned char)c < 0x20 || c == 0x7f ? '?' : c;
         }
     }
-    out[at] = '\0';
-    size_t whole = taskq__text_cut_chars((taskq_text){out, at}, at).size; /* the cut may have gone through a character */
-    out[whole] = '\0';
+    out[taskq__utf8_whole((taskq_text){out, at})] = '\0'; /* the cut may have gone through a character */
 }
 
 taskq_status taskq__field_fail(taskq_error *err, taskq_text name, const char *text)
@@ -42,31 +40,31 @@ taskq_status taskq__field_fail(taskq_error *err, taskq_text name, const char *te
     return taskq__fail_field(err, TASKQ_EINVAL, field, "%s", text);
 }
 
-/* The errors of values name no field, or one below it; either way the prefix goes before it. */
-static void prefix(taskq_error *err, const char *token)
+/* The errors of values name no field, or one below it; either way the path goes before it. */
+void taskq__field_prefix_path(taskq_error *err, const char *path)
 {
-    char field[TASKQ_ERROR_FIELD_MAX];
     if (err == NULL || err->status != TASKQ_EINVAL) {
         return;
     }
-    int size = snprintf(field, sizeof field, "%s%s", token, err->field);
-    if (size > 0) {
-        memcpy(err->field, field, sizeof field);
-    }
+    size_t room = sizeof err->field - 1, head = strnlen(path, room), tail = strlen(err->field);
+    tail = tail > room - head ? room - head : tail;
+    memmove(err->field + head, err->field, tail);
+    memcpy(err->field, path, head);
+    err->field[taskq__utf8_whole((taskq_text){err->field, head + tail})] = '\0';
 }
 
 void taskq__field_prefix_index(taskq_error *err, uint32_t index)
 {
     char token[16];
     (void)snprintf(token, sizeof token, "/%" PRIu32, index);
-    prefix(err, token);
+    taskq__field_prefix_path(err, token);
 }
 
 void taskq__field_prefix_name(taskq_error *err, const char *name)
 {
     char token[TASKQ_ERROR_FIELD_MAX];
     pointer_token((taskq_text){name, strlen(name)}, token, sizeof token);
-    prefix(err, token);
+    taskq__field_prefix_path(err, token);
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------- */
@@ -187,7 +185,8 @@ static taskq_status int_from_node(const taskq__reader *reader, uint32_t node, co
         return refuse(reader->err, "must be an integer");
     }
     if (status == TASKQ_EINVAL) { /* beyond int64 is beyond every range */
-        return taskq__fail_field(reader->err, TASKQ_EINVAL, "", "must be %" PRId64 " to %" PRId64, field->min, field->max);
+        return taskq__fail_field(reader->err, TASKQ_EINVAL, "", "must be %" PRId64 " to %" PRId64, field->min,
+                                 field->max);
     }
     return put_int(value, field, place, reader->err);
 }
@@ -230,8 +229,7 @@ taskq_status taskq__field_from_node(const taskq__reader *reader, uint32_t node, 
     case TASKQ__FIELD_STRING:
     case TASKQ__FIELD_TIME: return text_from_node(reader, node, field, place);
     case TASKQ__FIELD_JSON: *(taskq_text *)place = taskq__json_span(reader->json, node); return TASKQ_OK;
-    case TASKQ__FIELD_OBJECT:
-        return taskq__fields_read(reader, node, field->fields, field->field_count, place, NULL);
+    case TASKQ__FIELD_OBJECT: return taskq__fields_read(reader, node, field->fields, field->field_count, place, NULL);
     case TASKQ__FIELD_CUSTOM: return field->read(reader, node, field, place);
     }
     return TASKQ_EINVAL;
@@ -254,7 +252,7 @@ taskq_status taskq__field_from_text(taskq_text text, const taskq__field *field, 
     case TASKQ__FIELD_NAME:
     case TASKQ__FIELD_LABEL:
     case TASKQ__FIELD_STRING: return put_text(text, field, place, err);
-    default: assert(!"this kind does not come as text"); return TASKQ_EINVAL;
+    default: return refuse(err, "does not come as text");
     }
 }
 
@@ -271,8 +269,7 @@ static uint32_t find(const taskq__json *json, uint32_t key, const taskq__field *
         }
         return i;
     }
-    for (; i < count && (fields[i].name_size != size || memcmp(fields[i].name, text, size) != 0); i++) {
-    }
+    for (; i < count && (fields[i].name_size != size || memcmp(fields[i].name, text, size) != 0); i++) {}
     return i;
 }
 
@@ -283,7 +280,8 @@ static taskq_status unknown(const taskq__reader *reader, uint32_t key)
     return status == TASKQ_OK ? taskq__field_fail(reader->err, name, "unknown field") : status;
 }
 
-static taskq_status check_required(const taskq__reader *reader, const taskq__field *fields, uint32_t count, uint32_t given)
+static taskq_status check_required(const taskq__reader *reader, const taskq__field *fields, uint32_t count,
+                                   uint32_t given)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (fields[i].required && (given & UINT32_C(1) << i) == 0) {
@@ -332,7 +330,8 @@ taskq_status taskq__fields_read(const taskq__reader *reader, uint32_t node, cons
     return check_required(reader, fields, count, set);
 }
 
-taskq_status taskq__read_names(const taskq__reader *reader, uint32_t node, taskq_text *names, uint32_t room, uint32_t *count)
+taskq_status taskq__read_names(const taskq__reader *reader, uint32_t node, taskq_text *names, uint32_t room,
+                               uint32_t *count)
 {
     static const taskq__field name = {.kind = TASKQ__FIELD_NAME};
     const taskq__json_node *nodes = reader->json->nodes;

@@ -9,7 +9,7 @@
 #include "core/scan.h"
 
 typedef enum taskq__field_kind {
-    TASKQ__FIELD_INT64,  /* a number that is exactly an integer, min to max */
+    TASKQ__FIELD_INT64, /* a number that is exactly an integer, min to max */
     TASKQ__FIELD_INT32,
     TASKQ__FIELD_UINT32,
     TASKQ__FIELD_DOUBLE, /* min to max */
@@ -32,7 +32,8 @@ typedef struct taskq__reader {
 
 typedef struct taskq__field taskq__field;
 /* A failure names fields below its own ("/percent") or none; the engine puts the path before it. */
-typedef taskq_status (*taskq__field_read_fn)(const taskq__reader *reader, uint32_t node, const taskq__field *field, void *place);
+typedef taskq_status (*taskq__field_read_fn)(const taskq__reader *reader, uint32_t node, const taskq__field *field,
+                                             void *place);
 
 struct taskq__field {
     const char *name;
@@ -63,7 +64,8 @@ taskq_status taskq__field_from_text(taskq_text text, const taskq__field *field, 
 
 /* A failure that names `field` below what the caller stands at; `name` is a raw key that is escaped for the pointer. */
 taskq_status taskq__field_fail(taskq_error *err, taskq_text name, const char *text);
-/* Puts "/" and a number before the field that err names. */
+/* Put something before the field that err, an EINVAL, names, or names none: a whole path, "/" and a number, "/" and a name. */
+void taskq__field_prefix_path(taskq_error *err, const char *path);
 void taskq__field_prefix_index(taskq_error *err, uint32_t index);
 void taskq__field_prefix_name(taskq_error *err, const char *name);
 
@@ -71,6 +73,7 @@ void taskq__field_prefix_name(taskq_error *err, const char *name);
 taskq_status taskq__number_as_int(taskq_text number, int64_t *out);
 
 /* An array of names, each at most once in it: `room` places, one field "/3" at fault. */
-taskq_status taskq__read_names(const taskq__reader *reader, uint32_t node, taskq_text *names, uint32_t room, uint32_t *count);
+taskq_status taskq__read_names(const taskq__reader *reader, uint32_t node, taskq_text *names, uint32_t room,
+                               uint32_t *count);
 
 #endif
