@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""The one place that decides how servers and workers are started and reached.
+
+TASKQ_SERVER, TASKQ_WORKER, TASKQ_CLI   the executables
+TASKQ_TEST_DB           the store of a fresh server, {dir} being its folder and {name} a fresh name; {dir}/taskq.db
+TASKQ_TEST_SERVER_ARGS  further arguments of every server (such as --tls-cert ... --tls-key ...)
+TASKQ_TEST_URL          the server under test is there already (a load balancer, say): none is started, and the
+                        tests that stop, restart or configure one are skipped
+TASKQ_TEST_CA           authority for a server that speaks TLS
+TASKQ_TEST_TOKEN        token of an admin, where the server asks for one
+"""
+import os
+import pathlib
+import select
+import shlex
+import shutil
+import ssl
+import subprocess
+import tempfile
+import time
+import unittest
+import uuid
+
+from client import Client
+from program import Program, executable
+from rawsocket import RawSocket
+
+START_SECONDS = 60
+EXTERNAL_URL = os.environ.get("TASKQ_TEST_URL")
+
+
+def tls_context():
+    authority = os.environ.get("TASKQ_TEST_CA")
+    return ssl.create_default_context(cafile=authority) if authority else None
+
+
+def connect(url, **options):
+    return Client(url, tls_context(), os.environ.get("TASKQ_TEST_TOKEN"), **options)
+
+
+def connect_raw(url, **options):
+    return RawSocket(url, tls_context(), **options)
+
+
+def fresh_folder(fast=True):
+    """A folder for one store: in memory where speed matters, on TMPDIR's disk where the test is about that."""
+    base = "/dev/shm" if fast and os.access("/dev/shm", os.W_OK) else None
+    return pathlib.Path(tempfile.mkdtemp(prefix="taskq-", dir=base))
+
+
+def fresh_name(prefix="q"):
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+class Server:
+    """A taskq-server over a store of its own. start() after stop() or kill() goes on with the same store."""
+
+    def __init__(self, *arguments, folder=None, env=None, fast=True, listen="127.0.0.1:0"):
+        self.owns_folder = folder is None
+        self.folder = pathlib.Path(folder) if folder else fresh_folder(fast)
+        template = os.environ.get("TASKQ_TEST_DB", "{dir}/taskq.db")
+        self.db = template.format(dir=self.folder, name=fresh_name("t").replace("-", "_"))
+        self.listen, self.arguments, self.env = listen, arguments, env
+        self.program = self.url = None
+
+    def command(self, *arguments):
+        more = shlex.split(os.environ.get("TASKQ_TEST_SERVER_ARGS", ""))
+        return [executable("TASKQ_SERVER"), "--db", self.db, *more, *arguments]
+
+    def start(self):
+        command = self.command("--listen", self.listen, *self.arguments)
+        self.program = Program(command, self.folder, "server", self.env, stdout=subprocess.PIPE)
+        self.url = self._read_urls()[0]
+        return self
+
+    def _read_urls(self):
+        """The lines `listening on URL`, one a listener."""
+        deadline, text = time.monotonic() + START_SECONDS, b""
+        pipe = self.program.process.stdout
+        while text.count(b"\n") < self.program.arguments.count("--listen"):
+            if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise AssertionError(f"the server did not come up; its log:\n{self.program.log()}")
+            data = os.read(pipe.fileno(), 4096)
+            if not data:
+                status = self.program.wait()
+                raise AssertionError(f"the server ended with {status} at its start; its log:\n{self.program.log()}")
+            text += data
+        self.urls = [line.removeprefix("listening on ") for line in text.decode().splitlines()]
+        return self.urls
+
+    def client(self, **options):
+        return connect(self.url, **options)
+
+    def raw(self, **options):
+        return connect_raw(self.url, **options)
+
+    def stop(self):
+        self.program.stop()
+
+    def kill(self):
+        self.program.kill()
+        self.program.assert_clean()
+
+    def restart_at_same_port(self):
+        self.listen = self.url.rpartition("/")[2]
+        return self.start()
+
+    def discard(self):
+        """The end of a test, whatever became of it."""
+        if self.program:
+            self.program.kill()
+        if self.owns_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def finish(self):
+        """A graceful end, looked at, and the store gone."""
+        try:
+            if self.program and self.program.is_running():
+                self.stop()
+            elif self.program:
+                self.program.assert_clean()
+        finally:
+            self.discard()
+
+
+class External:
+    """A server that somebody else runs."""
+
+    url = EXTERNAL_URL
+
+    def client(self, **options):
+        return connect(self.url, **options)
+
+    def raw(self, **options):
+        return connect_raw(self.url, **options)
+
+    def finish(self):
+        pass
+
+
+class Worker:
+    """A taskq-worker. Its log is worker-ID.log in the folder."""
+
+    def __init__(self, folder, *arguments, server=None, worker_id=None, env=None):
+        self.id = worker_id or fresh_name("w")
+        servers = server if isinstance(server, (list, tuple)) else [server]
+        command = [executable("TASKQ_WORKER"), "--id", self.id]
+        for url in servers:
+            command += ["--server", url]
+        authority = os.environ.get("TASKQ_TEST_CA")
+        if authority:
+            command += ["--ca-file", authority]
+        token = os.environ.get("TASKQ_TEST_TOKEN")
+        self.program = Program([*command, *arguments], folder, f"worker-{self.id}",
+                               {**({"TASKQ_TOKEN": token} if token else {}), **(env or {})})
+
+    def log(self):
+        return self.program.log()
+
+    def signal(self, number):
+        self.program.signal(number)
+
+    def stop(self, timeout=60):
+        self.program.stop(timeout=timeout)
+
+    def kill(self):
+        self.program.kill()
+
+
+class ServerCase(unittest.TestCase):
+    """Tests of one class share a server; every test has a queue of its own, so that none sees another's jobs."""
+
+    server_arguments = ()
+
+    @classmethod
+    def setUpClass(cls):
+        if EXTERNAL_URL and cls.server_arguments:
+            raise unittest.SkipTest("needs a server with settings of its own")
+        cls.server = External() if EXTERNAL_URL else Server(*cls.server_arguments).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.finish()
+
+    def setUp(self):
+        self.queue = fresh_name()
+        self.api = self.new_client()
+
+    def new_client(self, **options):
+        client = self.server.client(**options)
+        self.addCleanup(client.close)
+        return client
+
+    def raw(self, **options):
+        socket = self.server.raw(**options)
+        self.addCleanup(socket.close)
+        return socket
+
+    def enqueue(self, **fields):
+        return self.api.enqueue(**{"queue": self.queue, "type": "t", **fields})
+
+    def claim(self, **parameters):
+        return self.api.claim(self.queue, **parameters)
+
+    def started(self, **fields):
+        """A job of this test that runs."""
+        made = self.enqueue(**fields)
+        job = self.claim()
+        self.assertEqual(job["id"], made["id"])
+        return job
+
+    def ended(self, state, **fields):
+        job = self.started(**fields)
+        if state == "succeeded":
+            return self.api.succeed(job)
+        if state == "failed":
+            return self.api.fail(job, retry=False)
+        self.api.cancel(job["id"])
+        return self.api.fail(job)
+
+    def refused(self, status, slug, method, path, value=None, field=None, headers=None):
+        reply = self.api.expect(status, method, path, value, headers)
+        self.assertEqual(reply.slug, slug, reply)
+        if field is not None:
+            self.assertEqual(reply.json.get("field"), field, reply)
+        return reply
+
+
+class FreshServerCase(unittest.TestCase):
+    """Every test has a server of its own, to be stopped, killed and started again."""
+
+    def setUp(self):
+        if EXTERNAL_URL:
+            self.skipTest("needs a server of its own")
+        self.queue = fresh_name()
+
+    def fresh_server(self, *arguments, **options):
+        server = Server(*arguments, **options)
+        self.addCleanup(server.discard)
+        return server.start()
+
+    def client_of(self, server, **options):
+        client = server.client(**options)
+        self.addCleanup(client.close)
+        return client
