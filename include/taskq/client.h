@@ -65,10 +65,10 @@ TASKQ_API taskq_status taskq_reply_json(const taskq_reply *reply, const char *po
 TASKQ_API taskq_status taskq_client_request(taskq_client *client, const char *method, const char *path, taskq_text body,
     const char *idempotency_key, taskq_reply *reply, taskq_error *err);
 
-/** Enqueue one job. `id` and `existing` may be NULL. An idempotency key is drawn for the call and used in its repeats, so a job is made
- * once however often a server has to be asked. */
-TASKQ_API taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job, int64_t *id, bool *existing,
-    taskq_error *err);
+/** Enqueue one job. `idempotency_key` NULL: one is drawn for the call and used in its repeats, so a job is made once however often a server has to
+ * be asked. `reply` (the API's job), `id` and `existing` may be NULL. ESYNTAX with field "/payload": the payload is no JSON; nothing was sent. */
+TASKQ_API taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job, const char *idempotency_key, taskq_reply *reply,
+    int64_t *id, bool *existing, taskq_error *err);
 
 /** Enqueue 1 to 1000, all or none; ids (may be NULL) gets `count` numbers. */
 TASKQ_API taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job *const *jobs, uint32_t count, int64_t *ids,
