@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The subcommands that look at jobs and move single ones: get, list, cancel, retry, delete.
+ */
+#include "output.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_MAX 1000
+
+#define STATE_WORDS "queued|scheduled|blocked|running|succeeded|failed|canceled"
+
+static const option_spec list_specs[] = {
+    {"state", 0, OPTION_STRING, "STATE", "only jobs in this state", NULL, 0, 0, STATE_WORDS, true},
+    {"queue", 0, OPTION_STRING, "QUEUE", "only jobs of this queue", NULL, 0, 0, NULL, true},
+    {"type", 0, OPTION_STRING, "TYPE", "only jobs of this type", NULL, 0, 0, NULL, true},
+    {"tag", 0, OPTION_STRING, "TAG", "only jobs with this tag", NULL, 0, 0, NULL, true},
+    {"batch", 0, OPTION_STRING, "BATCH", "only jobs of this batch", NULL, 0, 0, NULL, true},
+    {"worker", 0, OPTION_STRING, "ID", "only jobs that this worker had last", NULL, 0, 0, NULL, true},
+    {"q", 'q', OPTION_STRING, "TEXT", "only jobs with this text in their payload or error", NULL, 0, 0, NULL, true},
+    {"limit", 'n', OPTION_INT, "N", "at most so many", "100", 1, 100000000, NULL, true},
+    {"all", 'a', OPTION_SWITCH, NULL, "however many there are", NULL, 0, 0, NULL, true},
+};
+const option_table list_table = {list_specs, sizeof(list_specs) / sizeof(list_specs[0])};
+
+static void list_path(const cli_call *cli, int64_t limit, const char *cursor, cli_path *path)
+{
+    static const char *const filters[] = {"state", "queue", "type", "tag", "batch", "worker", "q"};
+    char number[24];
+    cli_path_start(path, "/jobs");
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+        cli_path_query(path, filters[i], options_string(cli->opts, filters[i]));
+    }
+    snprintf(number, sizeof(number), "%" PRId64, limit);
+    cli_path_query(path, "limit", number);
+    cli_path_query(path, "cursor", cursor);
+}
+
+int cli_list(cli_call *cli)
+{
+    int64_t left = options_switch(cli->opts, "all") ? INT64_MAX : options_number(cli->opts, "limit");
+    char cursor[512] = "";
+    output_list list;
+    int code = EXIT_DONE;
+    output_begin(&list, cli->output);
+    do {
+        taskq_error err = TASKQ_ERROR_INIT;
+        taskq_reply reply = TASKQ_REPLY_INIT;
+        cli_path path;
+        size_t before = list.count;
+        list_path(cli, left < PAGE_MAX ? left : PAGE_MAX, cursor[0] != '\0' ? cursor : NULL, &path);
+        taskq_status status = path.too_long ? TASKQ_EINVAL
+                                            : taskq_client_request(cli->client, "GET", path.text, (taskq_text){NULL, 0},
+                                                                   NULL, &reply, &err);
+        code = status != TASKQ_OK ? cli_fail(status, &err) : output_jobs(&list, &reply, &err);
+        left -= (int64_t)(list.count - before);
+        cursor[0] = '\0';
+        if (code == EXIT_DONE && left > 0 &&
+            taskq_reply_string(&reply, "/next_cursor", cursor, sizeof(cursor), NULL) != TASKQ_OK) {
+            left = 0; /* that was the last page */
+        }
+        taskq_reply_clear(&reply);
+    } while (code == EXIT_DONE && left > 0);
+    output_end(&list);
+    return code;
+}
+
+int cli_get(cli_call *cli)
+{
+    int worst = EXIT_DONE;
+    for (size_t i = 0; i < cli->argument_count; i++) {
+        taskq_error err = TASKQ_ERROR_INIT;
+        taskq_reply reply = TASKQ_REPLY_INIT;
+        int64_t id = 0;
+        if (!cli_parse_id(cli->arguments[i], &id)) {
+            return EXIT_USAGE;
+        }
+        taskq_status status = taskq_client_get(cli->client, id, NULL, &reply, &err);
+        int code = status != TASKQ_OK ? cli_fail(status, &err) : output_job(cli->output, &reply);
+        worst = code != EXIT_DONE ? code : worst;
+        taskq_reply_clear(&reply);
+    }
+    return worst;
+}
+
+/* One change after the other on every id given; goes on after one that fails, and tells the last failure by the exit code. */
+static int change_each(cli_call *cli, taskq_status (*change)(taskq_client *, int64_t, taskq_reply *, taskq_error *),
+                       const char *done)
+{
+    int worst = EXIT_DONE;
+    for (size_t i = 0; i < cli->argument_count; i++) {
+        taskq_error err = TASKQ_ERROR_INIT;
+        taskq_reply reply = TASKQ_REPLY_INIT;
+        int64_t id = 0;
+        if (!cli_parse_id(cli->arguments[i], &id)) {
+            return EXIT_USAGE;
+        }
+        taskq_status status = change(cli->client, id, &reply, &err);
+        if (status != TASKQ_OK) {
+            worst = cli_fail(status, &err);
+        } else if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
+            output_json(&reply);
+        } else if (cli->output == OUTPUT_ID) {
+            printf("%" PRId64 "\n", id);
+        } else {
+            char state[32] = "";
+            taskq_reply_string(&reply, "/state", state, sizeof(state), NULL);
+            printf("job %" PRId64 ": %s%s%s\n", id, done, state[0] != '\0' ? ", now " : "", state);
+        }
+        taskq_reply_clear(&reply);
+    }
+    return worst;
+}
+
+static taskq_status delete_one(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err)
+{
+    (void)reply;
+    return taskq_client_delete(client, id, err);
+}
+
+int cli_cancel(cli_call *cli)
+{
+    return change_each(cli, taskq_client_cancel, "cancel");
+}
+
+int cli_retry(cli_call *cli)
+{
+    return change_each(cli, taskq_client_retry, "retry");
+}
+
+int cli_delete(cli_call *cli)
+{
+    return change_each(cli, delete_one, "deleted");
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What people and programs see: tables, JSON, progress. Results go to standard output, all else to standard error. */
+#ifndef TASKQ_APPS_TASKQ_OUTPUT_H
+#define TASKQ_APPS_TASKQ_OUTPUT_H
+
+#include "cli.h"
+
+/* A list that may come in several pages: begin, add, add, end. */
+typedef struct output_list {
+    cli_output form;
+    size_t count;
+} output_list;
+
+void output_begin(output_list *list, cli_output form);
+/* The jobs of a reply: {"jobs": [...]} or one job. */
+int output_jobs(output_list *list, const taskq_reply *reply, taskq_error *err);
+void output_end(output_list *list);
+
+/* One job of a reply, all of it: for `get`. */
+int output_job(cli_output form, const taskq_reply *reply);
+int output_queues(cli_output form, const taskq_reply *reply);
+/* The reply's JSON as it is, with a line break. */
+void output_json(const taskq_reply *reply);
+
+/* The members of an object, a line each: "wait.p50_ms  12". */
+void output_members(taskq_text object);
+
+/* "2026-01-31 08:00:00" in UTC; "-" for 0. */
+void output_time(int64_t unix_ms, char *out, size_t out_bytes);
+/* A text for a table: control characters become '?', what is longer is cut with an ellipsis. */
+void output_cell(taskq_text text, int width, char *out, size_t out_bytes);
+
+/* A bar on standard error where that is a terminal, else a line now and then. */
+typedef struct progress_bar {
+    const char *what;
+    bool terminal, shown;
+    int64_t last_ms;
+    int last_percent;
+} progress_bar;
+void progress_start(progress_bar *bar, const char *what);
+void progress_show(progress_bar *bar, double percent, const char *detail);
+void progress_end(progress_bar *bar);
+
+#endif
