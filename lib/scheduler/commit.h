@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The line that everything that writes stands in. It has no thread of its own: whoever finds it idle leads, takes what
+ * waits, commits it as one transaction, and leads a few more batches before the oldest waiting caller is named the next.
+ *
+ * Threads: any. A call is the caller's memory; between run and its return it belongs to the line.
+ */
+#ifndef TASKQ_SCHEDULER_COMMIT_H
+#define TASKQ_SCHEDULER_COMMIT_H
+
+#include <taskq/log.h>
+
+#include "core/rng.h"
+#include "core/timekeeper.h"
+#include "scheduler/call.h"
+
+typedef struct taskq__line taskq__line;
+
+typedef struct taskq__line_options {
+    taskq_store *store;
+    const taskq__timekeeper *time;
+    taskq__rng *rng;
+    const taskq_log *log;
+    uint32_t parked_max;
+    /* Something written wants a walk at these instants; called by the leader, with no lock held. May be NULL. */
+    void (*due)(void *user, taskq_now due, taskq_now now);
+    void *user;
+} taskq__line_options;
+
+typedef struct taskq__line_counts {
+    uint64_t commits, ops;
+    uint32_t parked;
+} taskq__line_counts;
+
+taskq_status taskq__line_open(const taskq__line_options *options, taskq__line **out, taskq_error *err);
+/* Nobody may stand in it any more. NULL is fine. */
+void taskq__line_close(taskq__line *line);
+
+/* End what is parked with no job; from now on nothing is parked and new calls get ECANCELED. */
+void taskq__line_shut(taskq__line *line);
+
+/* Submit, lead if it falls to us, sleep until it is done. What comes back is about the transaction (or ELIMIT: too many are
+ * parked, ECANCELED: shut); where it is OK each op has its own outcome. A claim whose time was over, whose client is gone or
+ * which a newer one of its poll replaced is OK without a job. */
+taskq_status taskq__line_run(taskq__line *line, taskq__call *call, taskq_error *err);
+
+/* Others made something ready: claims that would take it look again. */
+void taskq__line_ready(taskq__line *line, const taskq_ready *ready, uint32_t count);
+
+/* The store's upkeep, where nobody leads just now. */
+void taskq__line_upkeep(taskq__line *line);
+
+taskq__line_counts taskq__line_read_counts(taskq__line *line);
+
+/* The hash by which a queue or a type is known among the parked; 0 for an empty text. */
+uint64_t taskq__line_hash(const taskq__line *line, taskq_text text);
+
+#endif

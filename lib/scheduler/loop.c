@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thread that a host may ask for. It sleeps until something is due, and is woken earlier where a batch wrote something
+ * that is due before, where another server of the same store made something ready, or where it is to end. When nobody has
+ * written for a while it lets the store do its upkeep. What fails is told once and tried again with growing pauses.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "core/log.h"
+#include "scheduler/scheduler.h"
+
+enum { IDLE_ROUNDS = 4, FAILURE_PAUSE_MS_MAX = 30000, NEWS_MAX = 64 };
+
+struct taskq__loop {
+    taskq_scheduler *scheduler;
+    pthread_t thread;
+    _Atomic bool stop;
+    uint32_t failures, quiet_rounds;
+    uint64_t seen_commits, kept_up_commits;
+};
+
+static void poke(int fd)
+{
+    uint64_t one = 1;
+    ssize_t written =
+        write(fd, &one, sizeof(one)); /* only a full counter refuses, and then the wake-up is there already */
+    (void)written;
+}
+
+void taskq__loop_due(void *user, taskq_now due, taskq_now now)
+{
+    taskq_scheduler *scheduler = user;
+    int64_t in_ms = INT64_MAX;
+    if (due.wall_ms != INT64_MAX) {
+        in_ms = due.wall_ms - now.wall_ms;
+    }
+    if (due.steady_ms != INT64_MAX && due.steady_ms - now.steady_ms < in_ms) {
+        in_ms = due.steady_ms - now.steady_ms;
+    }
+    if (in_ms > scheduler->sweep_interval_ms) {
+        return; /* the thread wakes before that anyway */
+    }
+    int64_t at_ms = now.steady_ms + (in_ms < 0 ? 0 : in_ms);
+    int64_t planned = atomic_load(&scheduler->sleeps_until_ms);
+    while (planned > at_ms) {
+        if (atomic_compare_exchange_weak(&scheduler->sleeps_until_ms, &planned, at_ms)) {
+            poke(scheduler->wake_fd);
+            return;
+        }
+    }
+}
+
+static void read_news(taskq__loop *loop)
+{
+    taskq_scheduler *scheduler = loop->scheduler;
+    taskq_ready ready[NEWS_MAX];
+    uint32_t count = 0;
+    do {
+        taskq_error err = TASKQ_ERROR_INIT;
+        count = 0;
+        if (taskq__store_wake_read(scheduler->store, ready, NEWS_MAX, &count, &err) != TASKQ_OK) {
+            taskq__log_format(&scheduler->log, TASKQ_LOG_WARN, "scheduler", "other servers' news were not read: %s",
+                              err.text);
+            return;
+        }
+        taskq__line_ready(scheduler->line, ready, count);
+    } while (count == NEWS_MAX && !atomic_load(&loop->stop));
+}
+
+static void sleep_for(taskq__loop *loop, int64_t ms)
+{
+    int store_fd = taskq__store_wake_fd(loop->scheduler->store);
+    int wake_fd = loop->scheduler->wake_fd;
+    struct pollfd fds[2] = {{wake_fd, POLLIN, 0}, {store_fd, POLLIN, 0}};
+    int got = poll(fds, store_fd >= 0 ? 2 : 1, ms > FAILURE_PAUSE_MS_MAX ? FAILURE_PAUSE_MS_MAX : (int)ms);
+    if (got > 0 && (fds[0].revents & POLLIN)) {
+        uint64_t pokes;
+        ssize_t taken = read(wake_fd, &pokes, sizeof(pokes));
+        (void)taken;
+    }
+    if (got > 0 && store_fd >= 0 && fds[1].revents) {
+        read_news(loop);
+    }
+}
+
+/* What a leader tells while we are planning is not lost: the plan is in place before the store is asked what is due. */
+static taskq_status sweep(taskq__loop *loop, int64_t *out_in_ms)
+{
+    taskq_scheduler *scheduler = loop->scheduler;
+    taskq_error err = TASKQ_ERROR_INIT;
+    taskq_sweep_report report;
+    atomic_store(&scheduler->sleeps_until_ms, INT64_MAX);
+    taskq_status status = taskq_scheduler_sweep(scheduler, &report, &err);
+    if (status == TASKQ_OK) {
+        if (loop->failures > 0) {
+            taskq__log(&scheduler->log, TASKQ_LOG_INFO, "scheduler", "the sweep works again", NULL, 0);
+        }
+        loop->failures = 0;
+        *out_in_ms = report.next_due_in_ms;
+        return status;
+    }
+    if (loop->failures == 0 && status != TASKQ_ECANCELED) {
+        taskq__log_format(&scheduler->log, TASKQ_LOG_ERROR, "scheduler", "the sweep failed and is tried again: %s",
+                          err.text);
+    }
+    loop->failures += loop->failures < 16;
+    int64_t pause = scheduler->sweep_interval_ms << loop->failures;
+    *out_in_ms = pause < FAILURE_PAUSE_MS_MAX ? pause : FAILURE_PAUSE_MS_MAX;
+    return status;
+}
+
+/* The store may tidy up where nothing was written for some rounds, once for what was written before. */
+static void keep_up(taskq__loop *loop)
+{
+    uint64_t commits = taskq__line_read_counts(loop->scheduler->line).commits;
+    loop->quiet_rounds = commits == loop->seen_commits ? loop->quiet_rounds + 1 : 0;
+    loop->seen_commits = commits;
+    if (loop->quiet_rounds >= IDLE_ROUNDS && loop->kept_up_commits != commits) {
+        loop->kept_up_commits = commits;
+        taskq__line_upkeep(loop->scheduler->line);
+    }
+}
+
+static void *run(void *user)
+{
+    taskq__loop *loop = user;
+    taskq_scheduler *scheduler = loop->scheduler;
+    while (!atomic_load(&loop->stop)) {
+        int64_t in_ms = 0;
+        (void)sweep(loop, &in_ms);
+        keep_up(loop);
+        /* A leader may have lowered the plan meanwhile; then its poke is in the eventfd and the sleep ends at once. */
+        int64_t planned = taskq__scheduler_now(scheduler).steady_ms + in_ms;
+        int64_t seen = INT64_MAX;
+        (void)atomic_compare_exchange_strong(&scheduler->sleeps_until_ms, &seen, planned);
+        sleep_for(loop, in_ms);
+    }
+    return NULL;
+}
+
+static taskq_status start(taskq_scheduler *scheduler, taskq_error *err)
+{
+    taskq__loop *loop = calloc(1, sizeof(*loop));
+    if (!loop) {
+        return taskq__fail_memory(err);
+    }
+    loop->scheduler = scheduler;
+    if (pthread_create(&loop->thread, NULL, run, loop) != 0) {
+        free(loop);
+        return taskq__fail(err, TASKQ_EUNAVAIL, "the thread could not be made");
+    }
+    scheduler->loop = loop;
+    return TASKQ_OK;
+}
+
+taskq_status taskq_scheduler_start(taskq_scheduler *scheduler, taskq_error *err)
+{
+    if (!scheduler) {
+        return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler");
+    }
+    taskq_status status = taskq__scheduler_enter(scheduler, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&scheduler->loop_lock);
+    status = scheduler->loop ? taskq__fail(err, TASKQ_EEXISTS, "the thread runs already") : start(scheduler, err);
+    pthread_mutex_unlock(&scheduler->loop_lock);
+    taskq__scheduler_leave(scheduler);
+    return status;
+}
+
+void taskq_scheduler_stop(taskq_scheduler *scheduler)
+{
+    if (!scheduler) {
+        return;
+    }
+    pthread_mutex_lock(&scheduler->loop_lock);
+    taskq__loop *loop = scheduler->loop;
+    scheduler->loop = NULL;
+    if (loop) {
+        atomic_store(&loop->stop, true);
+        poke(scheduler->wake_fd);
+        (void)pthread_join(loop->thread, NULL);
+        atomic_store(&scheduler->sleeps_until_ms, INT64_MIN);
+        free(loop);
+    }
+    pthread_mutex_unlock(&scheduler->loop_lock);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The object itself: opening, shutting, closing. Closing waits for the calls under way without a lock on their path: one
+ * atomic word counts them, and the last one to leave touches nothing but that word's address.
+ */
+#include "scheduler/scheduler.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+
+#define UNDER_WAY_SHUT (UINT32_C(1) << 31)
+#define UNDER_WAY_CLOSING (UINT32_C(1) << 30)
+#define UNDER_WAY_COUNT (UNDER_WAY_CLOSING - 1)
+
+#define SWEEP_INTERVAL_MS INT64_C(500)
+#define SWEEP_INTERVAL_MS_MIN 10
+#define SWEEP_INTERVAL_MS_MAX 60000
+#define RETENTION_MS (INT64_C(7) * 86400000)
+#define RETENTION_FAILED_MS (INT64_C(30) * 86400000)
+#define RETENTION_MS_MAX (INT64_C(36500) * 86400000)
+#define PARKED_MAX 10000u
+#define PARKED_MAX_MAX 1000000u
+
+taskq_status taskq__scheduler_enter(taskq_scheduler *scheduler, taskq_error *err)
+{
+    uint32_t before = atomic_fetch_add_explicit(&scheduler->under_way, 1, memory_order_acquire);
+    if (before & UNDER_WAY_SHUT) {
+        taskq__scheduler_leave(scheduler);
+        return taskq__fail(err, TASKQ_ECANCELED, "the scheduler is shutting down");
+    }
+    return TASKQ_OK;
+}
+
+void taskq__scheduler_leave(taskq_scheduler *scheduler)
+{
+    _Atomic uint32_t *word = &scheduler->under_way;
+    uint32_t before = atomic_fetch_sub_explicit(word, 1, memory_order_acq_rel);
+    if ((before & UNDER_WAY_CLOSING) && (before & UNDER_WAY_COUNT) == 1) {
+        taskq__word_wake(word);
+    }
+}
+
+taskq_now taskq__scheduler_now(const taskq_scheduler *scheduler)
+{
+    return taskq__timekeeper_now(&scheduler->time);
+}
+
+taskq_status taskq__scheduler_run(taskq_scheduler *scheduler, taskq__call *call, uint32_t op, taskq_error *err)
+{
+    taskq_status status = taskq__line_run(scheduler->line, call, err);
+    if (status != TASKQ_OK || op >= call->count || call->ops[op].status == TASKQ_OK) {
+        return status;
+    }
+    if (err) {
+        *err = call->ops[op].error;
+        err->status = call->ops[op].status;
+    }
+    return call->ops[op].status;
+}
+
+void taskq__fail_element(taskq_error *err, uint32_t index)
+{
+    char prefix[16];
+    if (!err) {
+        return;
+    }
+    (void)snprintf(prefix, sizeof(prefix), "/%u", index);
+    if (err->field[0] != '\0') {
+        taskq__fail_prefix(err, prefix);
+    } else {
+        (void)snprintf(err->field, sizeof(err->field), "%s", prefix);
+    }
+}
+
+static taskq_status check_options(const taskq_scheduler_options *options, taskq_error *err)
+{
+    if (!options || options->struct_size < sizeof(*options) || !options->store) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/store", "a scheduler needs options and a store");
+    }
+    int64_t interval = options->sweep_interval_ms;
+    if (interval != 0 && (interval < SWEEP_INTERVAL_MS_MIN || interval > SWEEP_INTERVAL_MS_MAX)) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/sweep_interval_ms",
+                                 "the sweep interval is not within %d and %d ms", SWEEP_INTERVAL_MS_MIN,
+                                 SWEEP_INTERVAL_MS_MAX);
+    }
+    if (options->retention_ms < -1 || options->retention_ms > RETENTION_MS_MAX) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/retention_ms", "retention is not within -1 and 36500 days");
+    }
+    if (options->retention_failed_ms < -1 || options->retention_failed_ms > RETENTION_MS_MAX) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/retention_failed_ms", "retention is not within -1 and 36500 days");
+    }
+    if (options->parked_max > PARKED_MAX_MAX) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/parked_max", "more than %u claims cannot wait", PARKED_MAX_MAX);
+    }
+    return TASKQ_OK;
+}
+
+static taskq_status open_parts(taskq_scheduler *scheduler, const taskq__line_options *line, taskq_error *err)
+{
+    scheduler->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (scheduler->wake_fd < 0) {
+        return taskq__fail(err, TASKQ_EUNAVAIL, "no descriptor is left for the scheduler");
+    }
+    taskq_status status = taskq__line_open(line, &scheduler->line, err);
+    if (status == TASKQ_OK && pthread_mutex_init(&scheduler->loop_lock, NULL) != 0) {
+        taskq__line_close(scheduler->line);
+        status = taskq__fail_memory(err);
+    }
+    if (status != TASKQ_OK) {
+        (void)close(scheduler->wake_fd);
+    }
+    return status;
+}
+
+taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_scheduler **out, taskq_error *err)
+{
+    taskq_status status = check_options(options, err);
+    if (status == TASKQ_OK && !out) {
+        status = taskq__fail(err, TASKQ_EINVAL, "there is no place for the scheduler");
+    }
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    taskq_scheduler *scheduler = calloc(1, sizeof(*scheduler));
+    if (!scheduler) {
+        return taskq__fail_memory(err);
+    }
+    scheduler->store = options->store;
+    scheduler->log = options->log;
+    scheduler->sweep_interval_ms = options->sweep_interval_ms ? options->sweep_interval_ms : SWEEP_INTERVAL_MS;
+    scheduler->retention_ms = options->retention_ms ? options->retention_ms : RETENTION_MS;
+    scheduler->retention_failed_ms = options->retention_failed_ms ? options->retention_failed_ms : RETENTION_FAILED_MS;
+    taskq__timekeeper_init(&scheduler->time, &options->clock);
+    taskq__rng_init(&scheduler->rng, options->seed);
+    taskq__stats_init(&scheduler->stats, taskq__scheduler_now(scheduler).steady_ms);
+    atomic_init(&scheduler->sleeps_until_ms, INT64_MIN);
+    taskq__line_options line = {
+        .store = scheduler->store,
+        .time = &scheduler->time,
+        .rng = &scheduler->rng,
+        .log = &scheduler->log,
+        .parked_max = options->parked_max ? options->parked_max : PARKED_MAX,
+        .due = taskq__loop_due,
+        .user = scheduler,
+    };
+    status = open_parts(scheduler, &line, err);
+    if (status != TASKQ_OK) {
+        free(scheduler);
+        return status;
+    }
+    *out = scheduler;
+    return TASKQ_OK;
+}
+
+void taskq_scheduler_shut(taskq_scheduler *scheduler)
+{
+    if (scheduler) {
+        atomic_fetch_or_explicit(&scheduler->under_way, UNDER_WAY_SHUT, memory_order_acq_rel);
+        taskq__line_shut(scheduler->line);
+    }
+}
+
+void taskq_scheduler_close(taskq_scheduler *scheduler)
+{
+    if (!scheduler) {
+        return;
+    }
+    taskq_scheduler_shut(scheduler);
+    taskq_scheduler_stop(scheduler);
+    uint32_t word = atomic_fetch_or_explicit(&scheduler->under_way, UNDER_WAY_CLOSING, memory_order_acq_rel);
+    word |= UNDER_WAY_CLOSING;
+    while (word & UNDER_WAY_COUNT) {
+        taskq__word_wait(&scheduler->under_way, word);
+        word = atomic_load_explicit(&scheduler->under_way, memory_order_acquire);
+    }
+    taskq__line_close(scheduler->line);
+    (void)close(scheduler->wake_fd);
+    pthread_mutex_destroy(&scheduler->loop_lock);
+    free(scheduler);
+}
+
+taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_scheduler_stats *out, taskq_error *err)
+{
+    if (!scheduler || !out || out->struct_size < sizeof(*out)) {
+        return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler, or no place for its figures");
+    }
+    taskq__line_counts counts = taskq__line_read_counts(scheduler->line);
+    out->commits = counts.commits;
+    out->ops = counts.ops;
+    out->parked = counts.parked;
+    taskq__stats_read(&scheduler->stats, taskq__scheduler_now(scheduler), out);
+    return TASKQ_OK;
+}
+
+taskq_status taskq_scheduler_ping(taskq_scheduler *scheduler, taskq_error *err)
+{
+    if (!scheduler) {
+        return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler");
+    }
+    taskq_status status = taskq__scheduler_enter(scheduler, err);
+    if (status == TASKQ_OK) {
+        status = taskq__store_ping(scheduler->store, err);
+        taskq__scheduler_leave(scheduler);
+    }
+    return status;
+}
+
+int64_t taskq_scheduler_now_ms(taskq_scheduler *scheduler)
+{
+    return taskq__scheduler_now(scheduler).wall_ms;
+}

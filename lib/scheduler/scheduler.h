@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the scheduler, shared by the files of this folder. */
+#ifndef TASKQ_SCHEDULER_SCHEDULER_H
+#define TASKQ_SCHEDULER_SCHEDULER_H
+
+#include <pthread.h>
+
+#include <taskq/scheduler.h>
+
+#include "core/jobs.h"
+#include "scheduler/commit.h"
+#include "scheduler/stats.h"
+#include "store/store.h"
+
+typedef struct taskq__loop taskq__loop;
+
+struct taskq_scheduler {
+    taskq_store *store;
+    taskq_log log;
+    taskq__timekeeper time;
+    taskq__rng rng;
+    taskq__line *line;
+    taskq__stats stats;
+    int64_t sweep_interval_ms, retention_ms, retention_failed_ms; /* retention -1: never */
+    /* How many calls are under way, and two bits: shut, and closing (the last call to leave wakes the one who closes). */
+    _Atomic uint32_t under_way;
+    _Atomic int64_t pruned_steady_ms; /* when retention and old keys were last worked off to their end; 0: never yet */
+    /* The instant (elapsed time) for which the thread sleeps; INT64_MIN: it does not sleep, or there is none. */
+    _Atomic int64_t sleeps_until_ms;
+    int wake_fd; /* eventfd on which the thread sleeps; it lives as long as the scheduler, for a leader may write to it at any time */
+
+    pthread_mutex_t loop_lock;
+    taskq__loop *loop; /* guarded by loop_lock */
+};
+
+/* Every public call is between these two. ECANCELED once it is shut; then there is nothing to leave. */
+taskq_status taskq__scheduler_enter(taskq_scheduler *scheduler, taskq_error *err);
+void taskq__scheduler_leave(taskq_scheduler *scheduler);
+
+taskq_now taskq__scheduler_now(const taskq_scheduler *scheduler);
+
+/* Run a call; where the transaction was OK, what comes back is the status of op `op`, with its error. */
+taskq_status taskq__scheduler_run(taskq_scheduler *scheduler, taskq__call *call, uint32_t op, taskq_error *err);
+
+/* claim.c: a claim of options, checked and made an op of a call. */
+typedef struct taskq__claim_work {
+    taskq_claim claim;
+    taskq_text queues[TASKQ_CLAIM_NAMES_MAX], types[TASKQ_CLAIM_NAMES_MAX];
+    taskq__park_node few[4], *nodes; /* `nodes` is `few` or allocated */
+} taskq__claim_work;
+
+taskq_status taskq__claim_begin(taskq_scheduler *scheduler, const taskq_claim_options *options, taskq__call *call,
+                                taskq_jobs *list, taskq__claim_work *work, taskq_error *err);
+/* Puts what was claimed into the list, counts it. */
+void taskq__claim_end(taskq_scheduler *scheduler, const taskq__claim_work *work, taskq_jobs *list);
+void taskq__claim_clear(taskq__claim_work *work);
+
+/* control.c: up to `count` events in one op; and a single one, with its status as the call's. */
+taskq_status taskq__settle(taskq_scheduler *scheduler, taskq_event *events, uint32_t count, taskq_arena *arena,
+                           taskq_error *err);
+taskq_status taskq__settle_one(taskq_scheduler *scheduler, taskq_event *event, taskq_jobs **out, taskq_error *err);
+/* Counts an operator's event that changed something. */
+void taskq__count_event(taskq_scheduler *scheduler, const taskq_event *event);
+
+/* loop.c: the line's news of what is due, for the thread. */
+void taskq__loop_due(void *user, taskq_now due, taskq_now now);
+
+/* "/3" before the field that err names; where it names none, the element alone. */
+void taskq__fail_element(taskq_error *err, uint32_t index);
+
+#endif
