@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Paths below a root: what leads out is refused however it is spelled, also while somebody exchanges directories for links. */
+#include "worker/handlers/confine.h"
+
+#include "support/check_main.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { RACE_ROUNDS = 20000 };
+
+static char base[] = "/tmp/taskq-confine-XXXXXX";
+static int root_fd;
+
+/* base/root is the root, base/secret lies beside it. */
+static void make_tree(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(base));
+    int dir = open(base, O_PATH | O_DIRECTORY);
+    ck_assert_int_eq(mkdirat(dir, "root", 0700), 0);
+    close(openat(dir, "secret", O_CREAT | O_WRONLY, 0600));
+    root_fd = openat(dir, "root", O_PATH | O_DIRECTORY);
+    close(dir);
+    ck_assert_int_eq(mkdirat(root_fd, "sub", 0700), 0);
+    close(openat(root_fd, "sub/file", O_CREAT | O_WRONLY, 0600));
+    ck_assert_int_eq(symlinkat("..", root_fd, "up"), 0);
+    ck_assert_int_eq(symlinkat("/etc/passwd", root_fd, "absolute"), 0);
+    ck_assert_int_eq(symlinkat("sub", root_fd, "inside"), 0);
+}
+
+static void remove_tree(void)
+{
+    static const char *const files[] = {"sub/file", "up", "absolute", "inside", "swap/secret", "swap", "link"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        unlinkat(root_fd, files[i], 0);
+    }
+    unlinkat(root_fd, "swap", AT_REMOVEDIR);
+    unlinkat(root_fd, "link", AT_REMOVEDIR);
+    unlinkat(root_fd, "sub", AT_REMOVEDIR);
+    close(root_fd);
+    int dir = open(base, O_PATH | O_DIRECTORY);
+    unlinkat(dir, "secret", 0);
+    unlinkat(dir, "root", AT_REMOVEDIR);
+    close(dir);
+    rmdir(base);
+}
+
+static int try_open(const char *path)
+{
+    int fd = taskq__confine_open(root_fd, path, O_RDONLY);
+    if (fd >= 0) {
+        close(fd);
+        return 0;
+    }
+    return fd;
+}
+
+START_TEST(what_lies_below_the_root_is_reached)
+{
+    ck_assert_int_eq(try_open("sub/file"), 0);
+    ck_assert_int_eq(try_open("./sub//file"), 0);
+    ck_assert_int_eq(try_open("inside/file"), 0); /* a link that stays inside is a path like any other */
+    ck_assert_int_eq(try_open("nothing"), -ENOENT);
+}
+END_TEST
+
+START_TEST(what_leads_out_is_refused)
+{
+    static const char *const paths[] = {
+        "..",        "../secret", "sub/../../secret",    "sub/..", "/etc/passwd", "/", "up",
+        "up/secret", "absolute",  "inside/../../secret", "./..",
+    };
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        ck_assert_msg(try_open(paths[i]) == -EXDEV, "%s gives %d", paths[i], try_open(paths[i]));
+    }
+    ck_assert_int_eq(try_open(""), -ENOENT);
+    ck_assert_int_eq(try_open("..file"), -ENOENT); /* two dots in a name are no way up */
+}
+END_TEST
+
+START_TEST(a_parent_is_confined_too_and_made_where_asked)
+{
+    char name[TASKQ__CONFINE_NAME_BYTES];
+    ck_assert_int_eq(taskq__confine_parent(root_fd, "up/secret", false, name), -EXDEV);
+    ck_assert_int_eq(taskq__confine_parent(root_fd, "up/new/file", true, name), -EXDEV);
+    ck_assert_int_eq(taskq__confine_parent(root_fd, "a/b/file", false, name), -ENOENT);
+    ck_assert_int_eq(taskq__confine_parent(root_fd, ".", false, name), -EINVAL);
+
+    int parent = taskq__confine_parent(root_fd, "sub/x/y/file", true, name);
+    ck_assert_int_ge(parent, 0);
+    ck_assert_str_eq(name, "file");
+    close(parent);
+    ck_assert_int_eq(try_open("sub/x/y"), 0);
+    unlinkat(root_fd, "sub/x/y", AT_REMOVEDIR);
+    unlinkat(root_fd, "sub/x", AT_REMOVEDIR);
+}
+END_TEST
+
+static atomic_bool race_over;
+
+/* Exchanges a directory for a link that leads out, as fast as it can. */
+static void *exchange(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&race_over)) {
+        renameat2(root_fd, "swap", root_fd, "link", RENAME_EXCHANGE);
+    }
+    return NULL;
+}
+
+START_TEST(a_directory_that_becomes_a_link_in_between_leads_nowhere)
+{
+    pthread_t thread;
+    struct stat outside, seen;
+    ck_assert_int_eq(mkdirat(root_fd, "swap", 0700), 0);
+    close(openat(root_fd, "swap/secret", O_CREAT | O_WRONLY, 0600));
+    ck_assert_int_eq(symlinkat("..", root_fd, "link"), 0);
+    int dir = open(base, O_PATH | O_DIRECTORY);
+    ck_assert_int_eq(fstatat(dir, "secret", &outside, 0), 0);
+    close(dir);
+    ck_assert_int_eq(pthread_create(&thread, NULL, exchange, NULL), 0);
+    int opened = 0, escaped = 0;
+    for (int round = 0; round < RACE_ROUNDS; round++) {
+        int fd = taskq__confine_open(root_fd, "swap/secret", O_RDONLY);
+        if (fd >= 0) {
+            opened++;
+            escaped += fstat(fd, &seen) == 0 && seen.st_ino == outside.st_ino ? 1 : 0;
+            close(fd);
+        }
+    }
+    atomic_store(&race_over, true);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(escaped, 0);
+    ck_assert_int_gt(opened, 0); /* the race was a race: the real directory was met too */
+    unlinkat(root_fd, "link/secret", 0);
+}
+END_TEST
+
+START_TEST(temporary_names_do_not_meet)
+{
+    char first[TASKQ__CONFINE_NAME_BYTES], second[TASKQ__CONFINE_NAME_BYTES];
+    int dir = openat(root_fd, "sub", O_RDONLY | O_DIRECTORY);
+    int a = taskq__confine_temporary(dir, first), b = taskq__confine_temporary(dir, second);
+    ck_assert_int_ge(a, 0);
+    ck_assert_int_ge(b, 0);
+    ck_assert_str_ne(first, second);
+    close(a);
+    close(b);
+    unlinkat(dir, first, 0);
+    unlinkat(dir, second, 0);
+    close(dir);
+}
+END_TEST
+
+TASKQ_TESTS_WITH(make_tree, remove_tree, what_lies_below_the_root_is_reached, what_leads_out_is_refused,
+                 a_parent_is_confined_too_and_made_where_asked,
+                 a_directory_that_becomes_a_link_in_between_leads_nowhere, temporary_names_do_not_meet)
