@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""How a worker ends, and what it does when a server is out of reach; its flags."""
+import re
+import signal
+import unittest
+
+from harness import EXTERNAL_URL
+from program import run
+from waiting import wait_until
+from workcase import FreshWorkCase, WorkCase, wait_for
+
+
+class TheEnd(WorkCase):
+    def test_at_sigterm_what_runs_is_finished_and_nothing_new_begun(self):
+        worker = self.worker("--concurrency", 2)
+        jobs = [self.http_job("/hold/x", timeout_ms=120000) for _ in range(4)]
+        wait_until(lambda: self.service.running == 2)
+        worker.signal(signal.SIGTERM)
+        self.service.let_go(4)
+        self.assertEqual(worker.program.wait(), 0)
+        shown = [self.api.job(job["id"]) for job in jobs]
+        self.assertEqual([job["state"] for job in shown], ["succeeded", "succeeded", "queued", "queued"])
+        self.assertEqual([job["version"] for job in shown], [3, 3, 1, 1])
+
+    def test_what_is_not_finished_in_time_is_released(self):
+        worker = self.worker("--concurrency", 2, "--shutdown-timeout", "500ms")
+        jobs = [self.sleep_job(3600000) for _ in range(2)]
+        for job in jobs:
+            self.wait_for(job, "running")
+        worker.stop()
+        for job in jobs:
+            shown = self.api.job(job["id"])
+            self.assertEqual((shown["state"], shown["attempt"]), ("queued", 0))
+            self.assertEqual([one["outcome"] for one in shown["attempts"]], ["released"])
+
+    def test_a_second_signal_ends_it_at_once(self):
+        worker = self.worker("--shutdown-timeout", "1h")
+        job = self.sleep_job(3600000)
+        self.wait_for(job, "running")
+        worker.signal(signal.SIGTERM)
+        wait_until(lambda: self.is_out_of_polls(worker))
+        worker.signal(signal.SIGTERM)
+        worker.program.wait(30)
+
+    def is_out_of_polls(self, worker):
+        """The first signal has been taken: a job that it would do at once is left alone."""
+        probe = self.sleep_job(0)
+        try:
+            self.wait_for(probe, "succeeded", timeout=1)
+            return False
+        except AssertionError:
+            self.api.cancel(probe["id"])
+            return worker.program.is_running()
+
+    def test_an_idle_worker_ends_promptly(self):
+        worker = self.worker()
+        self.wait_for(self.sleep_job(0), "succeeded")
+        worker.stop(timeout=20)
+
+
+class Servers(FreshWorkCase):
+    def test_with_its_first_server_out_of_reach_it_works_for_the_second(self):
+        server = self.fresh_server()
+        worker = self.new_worker(server=["http://127.0.0.1:1", server.url])
+        api = self.client_of(server)
+        for _ in range(3):
+            job = api.enqueue(type="sleep", queue=self.queue, payload={"duration_ms": 1})
+            self.assertEqual(wait_for(api, job)["worker"], worker.id)
+
+    def test_when_its_server_dies_it_goes_to_the_other_and_back(self):
+        first, second = self.fresh_server(), self.fresh_server()
+        self.worker_of([first, second])
+        apis = [self.client_of(server) for server in (first, second)]
+        body = {"type": "sleep", "queue": self.queue, "payload": {"duration_ms": 1}}
+        wait_for(apis[0], apis[0].enqueue(**body), "succeeded")
+        first.kill()
+        wait_for(apis[1], apis[1].enqueue(**body), "succeeded")
+        second.kill()
+        first.restart_at_same_port()
+        api = self.client_of(first)
+        wait_for(api, api.enqueue(**body), "succeeded")
+
+    def test_a_worker_started_before_its_server_begins_when_it_comes(self):
+        server = self.fresh_server()
+        server.stop()
+        worker = self.new_worker(server=server.url)
+        wait_until(lambda: worker.log() != "", what="a word that the server is out of reach")
+        server.restart_at_same_port()
+        api = self.client_of(server)
+        wait_for(api, api.enqueue(type="sleep", queue=self.queue, payload={"duration_ms": 1}), "succeeded")
+
+
+class Flags(unittest.TestCase):
+    def test_help_and_version(self):
+        done = run("TASKQ_WORKER", "--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for flag in ("--server", "--queue", "--concurrency", "--poll-interval", "--id", "--token-file", "--ca-file", "--file-root",
+                     "--http-allow-private", "--shutdown-timeout"):
+            self.assertIn(flag, done.stdout)
+        done = run("TASKQ_WORKER", "--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertIsNotNone(re.search(r"\d+\.\d+\.\d+", done.stdout))
+
+    def test_wrong_use_is_2_and_says_what_is_wrong(self):
+        for arguments in (["--nope"], ["extra"], ["--concurrency", "0"], ["--concurrency", "x"], ["--concurrency", "1001"], ["--poll-interval", "2"],
+                          ["--poll-interval", "2h"], ["--server", "nonsense"], ["--server", "ftp://127.0.0.1"], ["--queue", "a b"], ["--id", "a b"],
+                          ["--shutdown-timeout", "x"], ["--server"]):
+            with self.subTest(arguments=arguments):
+                done = run("TASKQ_WORKER", *arguments)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertNotEqual(done.stderr, "")
+
+    def test_a_file_root_that_is_none_is_refused(self):
+        done = run("TASKQ_WORKER", "--file-root", "/nonexistent/root")
+        self.assertIn(done.returncode, (1, 2))
+        self.assertIn("/nonexistent/root", done.stderr)
+
+
+if EXTERNAL_URL:
+    del Flags
+
+
+if __name__ == "__main__":
+    unittest.main()
