@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that goes all at once. A request, a page of jobs or a batch makes hundreds of small allocations with one
- * lifetime; here each is an addition, and forgetting to free one is impossible. The first block lies in the arena
- * itself, so a small request costs one malloc in all. Under AddressSanitizer what was not handed out is poisoned,
- * so that an overflow inside an arena is found as one behind a malloc would be.
+ * Memory that goes all at once. A request, a page of jobs or a batch makes hundreds of small allocations
+ * with one lifetime; here each is an addition, and forgetting to free one is impossible. The first block
+ * lies in the arena itself, so a small request costs one malloc in all. Under AddressSanitizer what was not
+ * handed out is poisoned, so that an overflow inside an arena is found as one behind a malloc would be.
  */
 #include "core/arena.h"
 
@@ -139,8 +139,8 @@ static block *block_new(size_t capacity, bool ordinary)
     return made;
 }
 
-/* A block with room for `size` bytes: a new current one, or, for a large request, one behind the current block, whose
- * rest stays in use. */
+/* A block with room for `size` bytes: a new current one, or, for a large request, one behind the current
+ * block, whose rest stays in use. */
 static block *add_block(taskq_arena *arena, size_t size)
 {
     bool ordinary = size <= arena->next_bytes;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delays before another try. In floating point, because the factor is one, but with the growth stopped at the bound
- * before it can become infinite, so that no combination of base, factor and attempt gives a delay that is negative
- * or for ever.
+ * Delays before another try. In floating point, because the factor is one, but with the growth stopped at
+ * the bound before it can become infinite, so that no combination of base, factor and attempt gives a delay
+ * that is negative or for ever.
  */
 #include "core/backoff.h"
 

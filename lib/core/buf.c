@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A growing buffer with a bound and one place to look for failure. Answers of the API are written through it, a
- * thousand jobs at a time, so the common append is a comparison and a copy, and numbers do not go through printf.
+ * A growing buffer with a bound and one place to look for failure. Answers of the API are written through
+ * it, a thousand jobs at a time, so the common append is a comparison and a copy, and numbers do not go
+ * through printf.
  */
 #include "core/buf.h"
 

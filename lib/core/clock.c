@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only place that reads a clock. Everything else is given one, which is what lets a test or a simulation move
- * time. CLOCK_BOOTTIME and not CLOCK_MONOTONIC: a laptop that slept for an hour has let its leases run out.
+ * The only place that reads a clock. Everything else is given one, which is what lets a test or a simulation
+ * move time. CLOCK_BOOTTIME and not CLOCK_MONOTONIC: a laptop that slept for an hour has let its leases run
+ * out.
  */
 #include <taskq/clock.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The state machine: the job before, an event, the time and a random number give the job after, or a refusal.
- * It is pure and stands here alone, so that every store makes the same moves, a repeated batch decides the same again,
- * and a simulation can run it a million times. A feature that adds a move adds it here, once.
- * A refusal leaves `out` alone: every function checks first and begins its move then.
+ * The state machine: the job before, an event, the time and a random number give the job after, or a
+ * refusal. It is pure and stands here alone, so that every store makes the same moves, a repeated batch
+ * decides the same again, and a simulation can run it a million times. A feature that adds a move adds it
+ * here, once. A refusal leaves `out` alone: every function checks first and begins its move then.
  */
 #include "core/backoff.h"
 #include "core/fail.h"
@@ -12,15 +12,13 @@
 
 #include <inttypes.h>
 
-#define ERROR_TIMEOUT \
-    "{\"code\":\"timeout\",\"message\":\"the attempt ran longer than the job's timeout_ms\"}"
-#define ERROR_LOST \
-    "{\"code\":\"lost\",\"message\":\"the lease ran out without a heartbeat: the worker died or lost its connection\"}"
+#define ERROR_TIMEOUT "{\"code\":\"timeout\",\"message\":\"the attempt ran longer than the job's timeout_ms\"}"
+#define ERROR_LOST "{\"code\":\"lost\",\"message\":\"the lease ran out: its worker died or lost its connection\"}"
 #define ERROR_UNEXPLAINED "{\"code\":\"failed\",\"message\":\"the worker gave no reason\"}"
 
 static const taskq_text no_text = {NULL, 0};
 
-/* ---- refusals ------------------------------------------------------------------------------------------------ */
+/* ---- refusals ------------------------------------------------------------------------------------------ */
 
 static taskq_status refuse_state(const taskq_job *before, const char *wish, taskq_error *err)
 {
@@ -31,11 +29,10 @@ static taskq_status refuse_state(const taskq_job *before, const char *wish, task
 static taskq_status refuse_version(const taskq_job *before, const taskq_event *event, taskq_error *err)
 {
     if (before->version == event->version) {
-        return taskq__fail(err, TASKQ_ESTALE, "job %" PRId64 " is %s: version %" PRId64 " is not a lease",
-                           before->id, taskq_state_name(before->state), event->version);
+        return taskq__fail(err, TASKQ_ESTALE, "job %" PRId64 " is %s: version %" PRId64 " is not a lease", before->id,
+                           taskq_state_name(before->state), event->version);
     }
-    return taskq__fail(err, TASKQ_ESTALE,
-                       "job %" PRId64 " has version %" PRId64 ", %" PRId64 " is not the current one",
+    return taskq__fail(err, TASKQ_ESTALE, "job %" PRId64 " has version %" PRId64 ", %" PRId64 " is not the current one",
                        before->id, before->version, event->version);
 }
 
@@ -45,7 +42,7 @@ static bool holds_lease(const taskq_job *before, const taskq_event *event)
     return before->state == TASKQ_STATE_RUNNING && event->version != 0 && event->version == before->version;
 }
 
-/* ---- what moves have in common --------------------------------------------------------------------------------- */
+/* ---- what moves have in common ------------------------------------------------------------------------- */
 
 static taskq_job *begin_move(const taskq_job *before, taskq_state state, taskq_now now, taskq_move *out)
 {
@@ -73,9 +70,10 @@ static taskq_job *begin_delayed(const taskq_job *before, int64_t delay_ms, taskq
     return job;
 }
 
-/* An attempt ended without success: another one, or the end. `ended` and `error` go into the attempt's row. */
-static void end_without_success(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                taskq_outcome ended, taskq_text error, taskq_move *out)
+/* An attempt ended without success: another one, or the end. `ended` and `error` go into the attempt's
+ * row. */
+static void end_without_success(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_outcome ended,
+                                taskq_text error, taskq_move *out)
 {
     taskq_job *job;
     if (before->cancel_requested) {
@@ -95,10 +93,10 @@ static void end_without_success(const taskq_job *before, const taskq_event *even
     out->outcome = error;
 }
 
-/* ---- the moves --------------------------------------------------------------------------------------------------- */
+/* ---- the moves ----------------------------------------------------------------------------------------- */
 
-static taskq_status decide_enqueue(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                   taskq_move *out, taskq_error *err)
+static taskq_status decide_enqueue(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                   taskq_error *err)
 {
     (void)event;
     if (before->state != 0) {
@@ -111,8 +109,8 @@ static taskq_status decide_enqueue(const taskq_job *before, const taskq_event *e
     return TASKQ_OK;
 }
 
-static taskq_status decide_claim(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                 taskq_move *out, taskq_error *err)
+static taskq_status decide_claim(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                 taskq_error *err)
 {
     if (before->state != TASKQ_STATE_QUEUED) {
         return refuse_state(before, "claimed", err);
@@ -130,8 +128,8 @@ static taskq_status decide_claim(const taskq_job *before, const taskq_event *eve
 }
 
 /* A success counts whenever it arrives under a valid lease: late, or after a cancel was asked for. */
-static taskq_status decide_succeed(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                   taskq_move *out, taskq_error *err)
+static taskq_status decide_succeed(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                   taskq_error *err)
 {
     if (!holds_lease(before, event)) {
         return refuse_version(before, event, err);
@@ -144,10 +142,10 @@ static taskq_status decide_succeed(const taskq_job *before, const taskq_event *e
     return TASKQ_OK;
 }
 
-/* A failure that comes too late would have been a time-out, had the sweep been faster: what is recorded must not
- * depend on who won that race. The report's wish about another try is still honoured. */
-static taskq_status decide_fail(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                taskq_move *out, taskq_error *err)
+/* A failure that comes too late would have been a time-out, had the sweep been faster: what is recorded
+ * must not depend on who won that race. The report's wish about another try is still honoured. */
+static taskq_status decide_fail(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                taskq_error *err)
 {
     if (!holds_lease(before, event)) {
         return refuse_version(before, event, err);
@@ -163,8 +161,8 @@ static taskq_status decide_fail(const taskq_job *before, const taskq_event *even
 }
 
 /* The attempt was not one: it is not counted, and says nothing about the job. */
-static taskq_status decide_release(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                   taskq_move *out, taskq_error *err)
+static taskq_status decide_release(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                   taskq_error *err)
 {
     if (!holds_lease(before, event)) {
         return refuse_version(before, event, err);
@@ -175,16 +173,15 @@ static taskq_status decide_release(const taskq_job *before, const taskq_event *e
     } else if (event->delay_ms > 0) {
         job = begin_delayed(before, event->delay_ms, now, out);
     } else {
-        job = begin_move(before, TASKQ_STATE_QUEUED, now,
-                         out); /* run_at is kept, and with it its place in the queue */
+        job = begin_move(before, TASKQ_STATE_QUEUED, now, out); /* run_at is kept, and with it its place in the queue */
     }
     job->attempt--;
     out->ended = before->cancel_requested ? TASKQ_OUTCOME_CANCELED : TASKQ_OUTCOME_RELEASED;
     return TASKQ_OK;
 }
 
-static taskq_status decide_cancel(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                  taskq_move *out, taskq_error *err)
+static taskq_status decide_cancel(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                  taskq_error *err)
 {
     (void)event;
     if (before->state == TASKQ_STATE_RUNNING) {
@@ -201,8 +198,8 @@ static taskq_status decide_cancel(const taskq_job *before, const taskq_event *ev
     return TASKQ_OK;
 }
 
-static taskq_status decide_retry(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                 taskq_move *out, taskq_error *err)
+static taskq_status decide_retry(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                 taskq_error *err)
 {
     (void)event;
     if (!taskq_state_is_terminal(before->state)) {
@@ -219,8 +216,8 @@ static taskq_status decide_retry(const taskq_job *before, const taskq_event *eve
     return TASKQ_OK;
 }
 
-static taskq_status decide_delete(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                  taskq_move *out, taskq_error *err)
+static taskq_status decide_delete(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                  taskq_error *err)
 {
     (void)event;
     if (!taskq_state_is_terminal(before->state)) {
@@ -233,15 +230,15 @@ static taskq_status decide_delete(const taskq_job *before, const taskq_event *ev
 }
 
 /* Backoffs and delayed releases go by elapsed time, run_at that somebody asked for by the wall clock. */
-static taskq_status decide_due(const taskq_job *before, const taskq_event *event, taskq_now now,
-                               taskq_move *out, taskq_error *err)
+static taskq_status decide_due(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                               taskq_error *err)
 {
     (void)event;
     if (before->state != TASKQ_STATE_SCHEDULED) {
         return refuse_state(before, "made ready", err);
     }
-    bool is_due = before->backoff_due_ms != 0 ? now.steady_ms >= before->backoff_due_ms
-                                              : now.wall_ms >= before->run_at_ms;
+    bool is_due =
+        before->backoff_due_ms != 0 ? now.steady_ms >= before->backoff_due_ms : now.wall_ms >= before->run_at_ms;
     if (!is_due) {
         return refuse_state(before, "made ready before it is due", err);
     }
@@ -249,8 +246,8 @@ static taskq_status decide_due(const taskq_job *before, const taskq_event *event
     return TASKQ_OK;
 }
 
-static taskq_status decide_expire(const taskq_job *before, const taskq_event *event, taskq_now now,
-                                  taskq_move *out, taskq_error *err)
+static taskq_status decide_expire(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                                  taskq_error *err)
 {
     if (before->state != TASKQ_STATE_RUNNING) {
         return refuse_state(before, "taken from its worker", err);
@@ -266,8 +263,8 @@ static taskq_status decide_expire(const taskq_job *before, const taskq_event *ev
     return TASKQ_OK;
 }
 
-taskq_status taskq__job_decide(const taskq_job *before, const taskq_event *event, taskq_now now,
-                               taskq_move *out, taskq_error *err)
+taskq_status taskq__job_decide(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                               taskq_error *err)
 {
     static taskq_decide_fn *const deciders[] = {
         [TASKQ_EVENT_ENQUEUE] = decide_enqueue, [TASKQ_EVENT_CLAIM] = decide_claim,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one way to fill a taskq_error. The text ends up in logs, terminals and HTTP answers, and parts of it come
- * from outside: so it is always one line, always ends at a whole character, and never carries a control
+ * The one way to fill a taskq_error. The text ends up in logs, terminals and HTTP answers, and parts of it
+ * come from outside: so it is always one line, always ends at a whole character, and never carries a control
  * character, whatever was formatted into it.
  */
 #include "core/fail.h"
@@ -21,10 +21,9 @@ static void keep_one_line(char *text)
 }
 
 /* The text is made beside the error and then copied: err's own text may be among the arguments. */
-static void fill(taskq_error *err, taskq_status status, const char *field, const char *format,
-                 va_list arguments) TASKQ_PRINTF(4, 0);
-static void fill(taskq_error *err, taskq_status status, const char *field, const char *format,
-                 va_list arguments)
+static void fill(taskq_error *err, taskq_status status, const char *field, const char *format, va_list arguments)
+    TASKQ_PRINTF(4, 0);
+static void fill(taskq_error *err, taskq_status status, const char *field, const char *format, va_list arguments)
 {
     char text[TASKQ_ERROR_TEXT_MAX];
     int length = vsnprintf(text, sizeof(text), format, arguments);
@@ -58,8 +57,7 @@ taskq_status taskq__fail(taskq_error *err, taskq_status status, const char *form
     return status;
 }
 
-taskq_status taskq__fail_field(taskq_error *err, taskq_status status, const char *field, const char *format,
-                               ...)
+taskq_status taskq__fail_field(taskq_error *err, taskq_status status, const char *field, const char *format, ...)
 {
     if (err != NULL) {
         va_list arguments;

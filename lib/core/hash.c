@@ -17,8 +17,7 @@ static uint64_t rotate(uint64_t value, unsigned bits)
 static uint64_t read_word(const unsigned char *data)
 {
     return (uint64_t)data[0] | (uint64_t)data[1] << 8 | (uint64_t)data[2] << 16 | (uint64_t)data[3] << 24 |
-           (uint64_t)data[4] << 32 | (uint64_t)data[5] << 40 | (uint64_t)data[6] << 48 |
-           (uint64_t)data[7] << 56;
+           (uint64_t)data[4] << 32 | (uint64_t)data[5] << 40 | (uint64_t)data[6] << 48 | (uint64_t)data[7] << 56;
 }
 
 static uint64_t absorb(uint64_t hash, uint64_t word)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The job record: its words, what a new job becomes before the state machine sees it, and the few values that are
- * computed from one. What may be asked for is checked in job_check.c, what becomes of a job is decided in decide.c.
+ * The job record: its words, what a new job becomes before the state machine sees it, and the few values
+ * that are computed from one. What may be asked for is checked in job_check.c, what becomes of a job is
+ * decided in decide.c.
  */
 #include "core/job.h"
 
@@ -10,9 +11,8 @@
 #include "core/text.h"
 
 static const char *const state_names[TASKQ_STATE_COUNT] = {
-    [TASKQ_STATE_QUEUED] = "queued",       [TASKQ_STATE_SCHEDULED] = "scheduled",
-    [TASKQ_STATE_BLOCKED] = "blocked",     [TASKQ_STATE_RUNNING] = "running",
-    [TASKQ_STATE_SUCCEEDED] = "succeeded", [TASKQ_STATE_FAILED] = "failed",
+    [TASKQ_STATE_QUEUED] = "queued",     [TASKQ_STATE_SCHEDULED] = "scheduled", [TASKQ_STATE_BLOCKED] = "blocked",
+    [TASKQ_STATE_RUNNING] = "running",   [TASKQ_STATE_SUCCEEDED] = "succeeded", [TASKQ_STATE_FAILED] = "failed",
     [TASKQ_STATE_CANCELED] = "canceled",
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What may be asked for: every name and range of a new job, checked once, in front of every store. The same check
- * serves a request over HTTP and a host's own struct, so the errors speak of fields by their JSON pointer.
+ * What may be asked for: every name and range of a new job, checked once, in front of every store. The same
+ * check serves a request over HTTP and a host's own struct, so the errors speak of fields by their JSON
+ * pointer.
  */
 #include "core/fail.h"
 #include "core/job.h"
@@ -26,8 +27,7 @@ static taskq_status check_real(double value, double min, double max, const char 
     if (value >= min && value <= max) {
         return TASKQ_OK;
     }
-    return taskq__fail_field(err, TASKQ_EINVAL, field, "%s is %g, it must be %g to %g", field + 1, value, min,
-                             max);
+    return taskq__fail_field(err, TASKQ_EINVAL, field, "%s is %g, it must be %g to %g", field + 1, value, min, max);
 }
 
 static taskq_status check_name(taskq_text name, const char *field, taskq_error *err)
@@ -35,9 +35,8 @@ static taskq_status check_name(taskq_text name, const char *field, taskq_error *
     if (taskq__text_is_name(name)) {
         return TASKQ_OK;
     }
-    return taskq__fail_field(err, TASKQ_EINVAL, field,
-                             "%s must be 1 to %d characters of A-Z a-z 0-9 . _ : / -", field + 1,
-                             TASKQ_NAME_BYTES_MAX);
+    return taskq__fail_field(err, TASKQ_EINVAL, field, "%s must be 1 to %d characters of A-Z a-z 0-9 . _ : / -",
+                             field + 1, TASKQ_NAME_BYTES_MAX);
 }
 
 /* Not there is fine; there but empty is not. */
@@ -53,8 +52,7 @@ static taskq_status check_texts(const taskq_new_job *job, taskq_error *err)
         return status;
     }
     if (is_absent(job->type)) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "/type",
-                                 "type is required: it names the handler of the job");
+        return taskq__fail_field(err, TASKQ_EINVAL, "/type", "type is required: it names the handler of the job");
     }
     status = check_name(job->type, "/type", err);
     if (status != TASKQ_OK) {
@@ -85,7 +83,7 @@ static taskq_status check_tags(const taskq_new_job *job, taskq_error *err)
                                  job->tag_count, TASKQ_TAGS_MAX);
     }
     for (uint32_t i = 0; i < job->tag_count; i++) {
-        char field[16];
+        char field[24];
         (void)snprintf(field, sizeof(field), "/tags/%" PRIu32, i);
         taskq_status status = check_name(job->tags[i], field, err);
         if (status != TASKQ_OK) {
@@ -93,8 +91,8 @@ static taskq_status check_tags(const taskq_new_job *job, taskq_error *err)
         }
         for (uint32_t earlier = 0; earlier < i; earlier++) {
             if (taskq__text_equal(job->tags[i], job->tags[earlier])) {
-                return taskq__fail_field(err, TASKQ_EINVAL, field, "%s is the same tag as tags/%" PRIu32,
-                                         field + 1, earlier);
+                return taskq__fail_field(err, TASKQ_EINVAL, field, "%s is the same tag as tags/%" PRIu32, field + 1,
+                                         earlier);
             }
         }
     }
@@ -132,8 +130,7 @@ static taskq_status check_backoff(const taskq_backoff *backoff, taskq_error *err
 
 static taskq_status check_numbers(const taskq_new_job *job, taskq_error *err)
 {
-    taskq_status status =
-        check_range(job->priority, -TASKQ_PRIORITY_MAX, TASKQ_PRIORITY_MAX, "/priority", err);
+    taskq_status status = check_range(job->priority, -TASKQ_PRIORITY_MAX, TASKQ_PRIORITY_MAX, "/priority", err);
     if (status == TASKQ_OK) {
         status = check_range(job->max_attempts, 1, TASKQ_ATTEMPTS_MAX, "/max_attempts", err);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lists that cross the public border. Records are reached through a function and a pointer, never as an array of
- * structs, so that they may grow without breaking a host; list and records lie in one arena and go together.
+ * The lists that cross the public border. Records are reached through a function and a pointer, never as an
+ * array of structs, so that they may grow without breaking a host; list and records lie in one arena and go
+ * together.
  */
 #include "core/jobs.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Events on their way from the library to the host's callback. The level is looked at before anything is made, so
- * that a debug event costs a comparison where nobody wants it.
+ * Events on their way from the library to the host's callback. The level is looked at before anything is
+ * made, so that a debug event costs a comparison where nobody wants it.
  */
 #include "core/log.h"
 
@@ -37,8 +37,7 @@ void taskq__log(const taskq_log *log, taskq_log_level level, const char *compone
     log->fn(log->user, &event);
 }
 
-void taskq__log_format(const taskq_log *log, taskq_log_level level, const char *component, const char *format,
-                       ...)
+void taskq__log_format(const taskq_log *log, taskq_log_level level, const char *component, const char *format, ...)
 {
     if (!taskq__log_wants(log, level)) {
         return;

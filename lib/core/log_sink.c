@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ready-made sink: one event, one line, one write. What stands in an event comes in part from outside, so nothing
- * in it can end the line, move the cursor of a terminal, or make a JSON line unreadable; and a line has a bound, within
- * which it is still whole: what does not fit is left out, and the line says so.
+ * The ready-made sink: one event, one line, one write. What stands in an event comes in part from outside,
+ * so nothing in it can end the line, move the cursor of a terminal, or make a JSON line unreadable; and a
+ * line has a bound, within which it is still whole: what does not fit is left out, and the line says so.
  */
 #include <taskq/clock.h>
 #include <taskq/log.h>
@@ -75,13 +75,12 @@ static void put_int(line *at, int64_t number)
 static void put_unicode_escape(line *at, unsigned code)
 {
     static const char hex[] = "0123456789abcdef";
-    char escape[6] = {'\\',          'u', hex[code >> 12 & 15], hex[code >> 8 & 15], hex[code >> 4 & 15],
-                      hex[code & 15]};
+    char escape[6] = {'\\', 'u', hex[code >> 12 & 15], hex[code >> 8 & 15], hex[code >> 4 & 15], hex[code & 15]};
     put(at, escape, sizeof(escape));
 }
 
-/* The code of a character that must not stand as it is in a line, else 0: controls of both sets, and the two line
- * separators that some viewers obey. A NUL cannot come up in a C string. */
+/* The code of a character that must not stand as it is in a line, else 0: controls of both sets, and the
+ * two line separators that some viewers obey. A NUL cannot come up in a C string. */
 static unsigned unsafe_code(const unsigned char *c, size_t step)
 {
     if (step == 1) {
@@ -96,7 +95,8 @@ static unsigned unsafe_code(const unsigned char *c, size_t step)
     return 0;
 }
 
-/* One character with what makes it harmless; `quoted`: between quotes, where quotes and backslashes are escaped too. */
+/* One character with what makes it harmless; `quoted`: between quotes, where quotes and backslashes are
+ * escaped too. */
 static void put_escaped_char(line *at, const char *c, size_t step, bool quoted)
 {
     unsigned code = unsafe_code((const unsigned char *)c, step);
@@ -278,10 +278,8 @@ taskq_status taskq_log_level_parse(const char *word, taskq_log_level *out, taskq
     static const struct {
         const char *name;
         taskq_log_level level;
-    } levels[] = {{"debug", TASKQ_LOG_DEBUG},
-                  {"info", TASKQ_LOG_INFO},
-                  {"warn", TASKQ_LOG_WARN},
-                  {"error", TASKQ_LOG_ERROR}};
+    } levels[] = {
+        {"debug", TASKQ_LOG_DEBUG}, {"info", TASKQ_LOG_INFO}, {"warn", TASKQ_LOG_WARN}, {"error", TASKQ_LOG_ERROR}};
     for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
         if (strcmp(word, levels[i].name) == 0) {
             *out = levels[i].level;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Numbers from texts that are not NUL-terminated and come from outside. The grammar is JSON's, for query parameters,
- * path ids and options too: no spaces, no '+', no leading zeros ("010" is eight to some and ten to others), and no
- * dependence on the locale that a host has set.
+ * Numbers from texts that are not NUL-terminated and come from outside. The grammar is JSON's, for query
+ * parameters, path ids and options too: no spaces, no '+', no leading zeros ("010" is eight to some and ten
+ * to others), and no dependence on the locale that a host has set.
  */
 #include "core/text.h"
 
@@ -44,8 +44,7 @@ taskq_status taskq__parse_int64(taskq_text text, int64_t min, int64_t max, int64
     bool negative = text.data[0] == '-';
     int64_t value = 0; /* counted downwards: INT64_MIN has no positive twin */
     for (size_t i = negative ? 1 : 0; i < text.size; i++) {
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_sub_overflow(value, text.data[i] - '0', &value)) {
+        if (__builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, text.data[i] - '0', &value)) {
             return TASKQ_EINVAL;
         }
     }

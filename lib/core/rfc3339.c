@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Times as the API writes and reads them. Five of them stand in every job that is answered, so writing is arithmetic on
- * digits, without gmtime or printf; reading is strict, since a time that was guessed at runs a job at the wrong hour.
- * The calendar is the proleptic Gregorian one, with the year counted from March so that the leap day comes last.
+ * Times as the API writes and reads them. Five of them stand in every job that is answered, so writing is
+ * arithmetic on digits, without gmtime or printf; reading is strict, since a time that was guessed at runs a
+ * job at the wrong hour. The calendar is the proleptic Gregorian one, with the year counted from March so
+ * that the leap day comes last.
  */
 #include "core/rfc3339.h"
 
@@ -136,20 +137,17 @@ static bool take_offset(taskq_text *rest, civil *out, bool *in_range)
 static bool read_form(taskq_text text, civil *out, bool *offset_in_range)
 {
     char c;
-    return take_digits(&text, 4, &out->year) && take_char(&text, "-", &c) &&
-           take_digits(&text, 2, &out->month) && take_char(&text, "-", &c) &&
-           take_digits(&text, 2, &out->day) && take_char(&text, "Tt", &c) &&
-           take_digits(&text, 2, &out->hour) && take_char(&text, ":", &c) &&
-           take_digits(&text, 2, &out->minute) && take_char(&text, ":", &c) &&
-           take_digits(&text, 2, &out->second) && take_fraction(&text, &out->ms) &&
+    return take_digits(&text, 4, &out->year) && take_char(&text, "-", &c) && take_digits(&text, 2, &out->month) &&
+           take_char(&text, "-", &c) && take_digits(&text, 2, &out->day) && take_char(&text, "Tt", &c) &&
+           take_digits(&text, 2, &out->hour) && take_char(&text, ":", &c) && take_digits(&text, 2, &out->minute) &&
+           take_char(&text, ":", &c) && take_digits(&text, 2, &out->second) && take_fraction(&text, &out->ms) &&
            take_offset(&text, out, offset_in_range) && text.size == 0;
 }
 
 static bool is_calendar_time(const civil *at)
 {
-    return at->month >= 1 && at->month <= 12 && at->day >= 1 &&
-           at->day <= days_in_month(at->year, at->month) && at->hour <= 23 && at->minute <= 59 &&
-           at->second <= 60;
+    return at->month >= 1 && at->month <= 12 && at->day >= 1 && at->day <= days_in_month(at->year, at->month) &&
+           at->hour <= 23 && at->minute <= 59 && at->second <= 60;
 }
 
 taskq_status taskq__rfc3339_parse(taskq_text text, int64_t *out_ms)
@@ -162,8 +160,7 @@ taskq_status taskq__rfc3339_parse(taskq_text text, int64_t *out_ms)
     if (!offset_in_range || !is_calendar_time(&at)) {
         return TASKQ_EINVAL;
     }
-    int64_t minutes =
-        days_from_civil(at.year, at.month, at.day) * 1440 + at.hour * 60 + at.minute - at.offset_minutes;
+    int64_t minutes = days_from_civil(at.year, at.month, at.day) * 1440 + at.hour * 60 + at.minute - at.offset_minutes;
     int64_t ms = minutes * 60000 + at.second * 1000 + at.ms;
     if (at.second == 60) {
         /* Leap seconds are put in at midnight UTC and nowhere else. */

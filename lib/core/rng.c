@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Randomness as an object: jitters, poll ids and keys are drawn from a source that was handed in, so that a seeded run
- * can be repeated. SplitMix64: the state only ever grows by a constant, which one atomic addition does, and the mix
- * makes numbers of it. Here alone a seed is asked of the system.
+ * Randomness as an object: jitters, poll ids and keys are drawn from a source that was handed in, so that a
+ * seeded run can be repeated. SplitMix64: the state only ever grows by a constant, which one atomic addition
+ * does, and the mix makes numbers of it. Here alone a seed is asked of the system.
  */
 #include "core/rng.h"
 
@@ -56,7 +56,8 @@ uint64_t taskq__rng_below(taskq__rng *rng, uint64_t bound)
     if (bound == 0) {
         return 0;
     }
-    /* 2^64 mod bound numbers at the bottom would come once more often than the others: they are drawn again. */
+    /* 2^64 mod bound numbers at the bottom would come once more often than the others: they are drawn
+     * again. */
     uint64_t unfair = (0 - bound) % bound;
     uint64_t drawn;
     do {

@@ -31,6 +31,5 @@ const char *taskq_status_name(taskq_status status)
 
 bool taskq_status_is_retryable(taskq_status status)
 {
-    return status == TASKQ_EBUSY || status == TASKQ_EUNAVAIL || status == TASKQ_EUNKNOWN ||
-           status == TASKQ_ETIMEDOUT;
+    return status == TASKQ_EBUSY || status == TASKQ_EUNAVAIL || status == TASKQ_EUNKNOWN || status == TASKQ_ETIMEDOUT;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Comparing and checking texts of pointer and length. Names, keys and trace contexts have their alphabets here and
- * nowhere else, so that what the API takes, what a host hands in and what the command line sends is the same.
+ * Comparing and checking texts of pointer and length. Names, keys and trace contexts have their alphabets
+ * here and nowhere else, so that what the API takes, what a host hands in and what the command line sends is
+ * the same.
  */
 #include "core/text.h"
 
@@ -130,8 +131,7 @@ static bool all_of_class(const char *data, size_t size, unsigned char wanted)
 
 bool taskq__text_is_name(taskq_text text)
 {
-    return text.size >= 1 && text.size <= TASKQ_NAME_BYTES_MAX &&
-           all_of_class(text.data, text.size, NAME_CHAR);
+    return text.size >= 1 && text.size <= TASKQ_NAME_BYTES_MAX && all_of_class(text.data, text.size, NAME_CHAR);
 }
 
 /* C0 and DEL are one byte, C1 (U+0080 to U+009F) are 0xC2 and a second below 0xA0. */
@@ -174,11 +174,12 @@ bool taskq__text_is_traceparent(taskq_text text)
     }
     const char *trace = text.data + 3, *parent = text.data + 36, *flags = text.data + 53;
     return text.data[35] == '-' && text.data[52] == '-' && all_of_class(trace, 32, HEX_CHAR) &&
-           all_of_class(parent, 16, HEX_CHAR) && all_of_class(flags, 2, HEX_CHAR) &&
-           !is_all_zeros(trace, 32) && !is_all_zeros(parent, 16);
+           all_of_class(parent, 16, HEX_CHAR) && all_of_class(flags, 2, HEX_CHAR) && !is_all_zeros(trace, 32) &&
+           !is_all_zeros(parent, 16);
 }
 
-/* The end is told by a NULL pointer, not by a size of 0: behind "a," there is one more element, an empty one. */
+/* The end is told by a NULL pointer, not by a size of 0: behind "a," there is one more element, an empty
+ * one. */
 bool taskq__text_next_of_list(taskq_text *rest, taskq_text *out)
 {
     if (rest->data == NULL) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Leases follow elapsed time, and stored leases must mean something after a restart, when elapsed time has another
- * origin. So elapsed time is counted on from the wall time at which the keeper was made: within a run it never jumps,
- * and the next run's instants lie where the wall clock says.
+ * Leases follow elapsed time, and stored leases must mean something after a restart, when elapsed time has
+ * another origin. So elapsed time is counted on from the wall time at which the keeper was made: within a
+ * run it never jumps, and the next run's instants lie where the wall clock says.
  */
 #include "core/timekeeper.h"
 
@@ -33,8 +33,8 @@ void taskq__timekeeper_init(taskq__timekeeper *keeper, const taskq_clock *clock)
     } else {
         keeper->clock = *clock;
     }
-    keeper->steady_offset_ms = difference_bounded(keeper->clock.wall_ms(keeper->clock.user),
-                                                  keeper->clock.steady_ms(keeper->clock.user));
+    keeper->steady_offset_ms =
+        difference_bounded(keeper->clock.wall_ms(keeper->clock.user), keeper->clock.steady_ms(keeper->clock.user));
 }
 
 taskq_now taskq__timekeeper_now(const taskq__timekeeper *keeper)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UTF-8 by the book (no overlong forms, no surrogates, nothing above U+10FFFF), and cutting texts to the bounds of
- * the API without leaving half a character. It is checked at every border, since a store and every later reader take
- * for granted that what is stored is valid.
+ * UTF-8 by the book (no overlong forms, no surrogates, nothing above U+10FFFF), and cutting texts to the
+ * bounds of the API without leaving half a character. It is checked at every border, since a store and every
+ * later reader take for granted that what is stored is valid.
  */
 #include "core/text.h"
 
