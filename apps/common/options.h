@@ -68,7 +68,7 @@ bool options_help_asked(const options *opts);
 bool options_version_asked(const options *opts);
 
 /* By name; a name that stands in no table, or is of another kind, is a mistake in the program (assert). */
-bool options_given(const options *opts, const char *name); /* on the command line or in the environment */
+bool options_given(const options *opts, const char *name);         /* on the command line or in the environment */
 const char *options_string(const options *opts, const char *name); /* NULL: none */
 size_t options_list(const options *opts, const char *name, const char *const **out);
 bool options_switch(const options *opts, const char *name);
