@@ -13,8 +13,8 @@ typedef struct taskq__buf {
 } taskq__buf;
 
 void taskq__buf_init(taskq__buf *buf, size_t max);
-void taskq__buf_clear(taskq__buf *buf);              /* frees; leaves it as init with the same max */
-void taskq__buf_rewind(taskq__buf *buf);             /* empties, keeps the memory, forgets a failure */
+void taskq__buf_clear(taskq__buf *buf);  /* frees; leaves it as init with the same max */
+void taskq__buf_rewind(taskq__buf *buf); /* empties, keeps the memory, forgets a failure */
 void taskq__buf_add(taskq__buf *buf, const void *data, size_t size);
 void taskq__buf_add_text(taskq__buf *buf, taskq_text text);
 void taskq__buf_add_string(taskq__buf *buf, const char *string);

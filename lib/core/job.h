@@ -18,7 +18,8 @@ taskq_status taskq__new_job_check(const taskq_new_job *job, taskq_error *err);
 void taskq__job_from_new(const taskq_new_job *new_job, taskq_now now, taskq_job *out);
 
 /* The state machine. See taskq_decide_fn. */
-taskq_status taskq__job_decide(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out, taskq_error *err);
+taskq_status taskq__job_decide(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
+                               taskq_error *err);
 
 /* The instant at which the sweep must look at a running job: the earlier of lease and time-out. */
 int64_t taskq__job_expires_at(const taskq_job *job);

@@ -10,10 +10,10 @@ bool taskq__text_is(taskq_text a, const char *string);
 int taskq__text_compare(taskq_text a, taskq_text b); /* bytewise, as memcmp, shorter first */
 bool taskq__text_contains(taskq_text hay, taskq_text needle);
 
-bool taskq__text_is_name(taskq_text text);  /* 1 to 128 of A-Z a-z 0-9 . _ : / - */
-bool taskq__text_is_key(taskq_text text);   /* 1 to 256 characters of UTF-8, none of them a control character */
-bool taskq__text_is_utf8(taskq_text text);  /* strict: no overlong forms, no surrogates, at most U+10FFFF */
-size_t taskq__utf8_count(taskq_text text);  /* characters of valid UTF-8 */
+bool taskq__text_is_name(taskq_text text); /* 1 to 128 of A-Z a-z 0-9 . _ : / - */
+bool taskq__text_is_key(taskq_text text);  /* 1 to 256 characters of UTF-8, none of them a control character */
+bool taskq__text_is_utf8(taskq_text text); /* strict: no overlong forms, no surrogates, at most U+10FFFF */
+size_t taskq__utf8_count(taskq_text text); /* characters of valid UTF-8 */
 /* The bytes of the valid character that starts at `at`, 1 to 4; 0: none does (or the text ends there). */
 size_t taskq__utf8_step(taskq_text text, size_t at);
 /* The size of the text without the character that its end cuts off, if it does. */

@@ -12,7 +12,8 @@ typedef struct taskq__timekeeper {
     int64_t steady_offset_ms; /* added to the clock's steady_ms */
 } taskq__timekeeper;
 
-void taskq__timekeeper_init(taskq__timekeeper *keeper, const taskq_clock *clock); /* zeroed or NULL clock: the system's */
+void taskq__timekeeper_init(taskq__timekeeper *keeper,
+                            const taskq_clock *clock); /* zeroed or NULL clock: the system's */
 taskq_now taskq__timekeeper_now(const taskq__timekeeper *keeper);
 /* An instant of elapsed time as wall time, as things stand now; 0 stays 0. */
 int64_t taskq__steady_to_wall(int64_t steady_ms, taskq_now now);

@@ -24,21 +24,26 @@ START_TEST(every_allocation_is_aligned_for_any_type)
 }
 END_TEST
 
+static bool is_filled(const unsigned char *memory, size_t size, unsigned char value)
+{
+    size_t at = 0;
+    while (at < size && memory[at] == value) {
+        at++;
+    }
+    return at == size;
+}
+
 START_TEST(allocations_are_zeroed_and_do_not_overlap)
 {
     taskq_arena *arena = taskq__arena_new(0);
     unsigned char *parts[200];
     for (size_t i = 0; i < 200; i++) {
         parts[i] = taskq_arena_alloc(arena, i * 5 + 1);
-        for (size_t at = 0; at <= i * 5; at++) {
-            ck_assert_uint_eq(parts[i][at], 0);
-        }
+        ck_assert(is_filled(parts[i], i * 5 + 1, 0));
         memset(parts[i], (int)i + 1, i * 5 + 1);
     }
     for (size_t i = 0; i < 200; i++) {
-        for (size_t at = 0; at <= i * 5; at++) {
-            ck_assert_uint_eq(parts[i][at], i + 1);
-        }
+        ck_assert(is_filled(parts[i], i * 5 + 1, (unsigned char)(i + 1)));
     }
     taskq__arena_free(arena);
 }

@@ -57,12 +57,15 @@ START_TEST(every_day_of_131_years_agrees_with_the_c_library)
         int64_t ms = day * 86400000 + (day * 7919) % 86400000;
         time_t seconds = (time_t)(ms / 1000);
         struct tm parts;
-        ck_assert_ptr_nonnull(gmtime_r(&seconds, &parts));
+        (void)gmtime_r(&seconds, &parts);
         char expected[64], out[TASKQ__RFC3339_BYTES + 1];
-        ck_assert_uint_gt(strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%S", &parts), 0);
+        (void)strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%S", &parts);
         taskq__rfc3339_write(ms, out);
-        ck_assert_mem_eq(out, expected, 19);
-        ck_assert_int_eq(parsed(out), ms);
+        int64_t back_ms = -1;
+        if (memcmp(out, expected, 19) != 0 || taskq__rfc3339_parse(taskq_text_of(out), &back_ms) != TASKQ_OK ||
+            back_ms != ms) {
+            ck_abort_msg("%s is written %s", expected, out);
+        }
     }
 }
 END_TEST
