@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server as a program: options, store, scheduler, server, a wait for a signal, and all of it closed in reverse order. What it can
+ * do, any program can: it knows the library by its public headers alone.
+ */
+#include "common/options.h"
+#include "common/program.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <taskq/scheduler.h>
+#include <taskq/server.h>
+#include <taskq/sqlite.h>
+
+enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256 };
+
+static const option_spec specs[] = {
+    {"listen", 0, OPTION_LIST, "ADDRESS:PORT", "where to listen; port 0 picks one", "127.0.0.1:7070", 0, 0, NULL, false},
+    {"db", 0, OPTION_STRING, "FILE", "the store, an SQLite file; made where it is not there", "taskq.db", 0, 0, NULL,
+     false},
+    {"durability", 0, OPTION_STRING, "HOW",
+     "full: an answer means that it is on disk; relaxed: a power cut may take seconds", "full", 0, 0, "full|relaxed",
+     false},
+    {"insecure", 0, OPTION_SWITCH, NULL,
+     "let the open API listen on addresses that are not loopback, and take any Host", NULL, 0, 0, NULL, false},
+    {"max-body", 0, OPTION_SIZE, "SIZE", "the largest body of a request", "1MiB", 1024, 64 << 20, NULL, false},
+    {"max-connections", 0, OPTION_INT, "N", "connections at once; half of them may be polls that wait", "1024", 8,
+     20000, NULL, false},
+    {"sweep-interval", 0, OPTION_DURATION, "DURATION", "at most so long between two looks at what is due or lost",
+     "500ms", 10, 60000, NULL, false},
+    {"retention", 0, OPTION_DURATION, "DURATION", "how long succeeded and canceled jobs are kept", "7d", 1000,
+     INT64_C(315360000000), NULL, false},
+    {"retention-failed", 0, OPTION_DURATION, "DURATION", "how long failed jobs are kept", "30d", 1000,
+     INT64_C(315360000000), NULL, false},
+    {"check", 0, OPTION_SWITCH, NULL, "read the configuration, look at the store, say what is wrong and exit", NULL, 0,
+     0, NULL, true},
+    {"backup-to", 0, OPTION_STRING, "FILE", "copy the store, in use or not, to a new file and exit", NULL, 0, 0, NULL,
+     true},
+    PROGRAM_LOG_OPTIONS,
+};
+static const option_table table = {specs, sizeof(specs) / sizeof(specs[0])};
+
+typedef struct parts { /* in the order in which they are opened */
+    taskq_store *store;
+    taskq_scheduler *scheduler;
+    taskq_server *server;
+} parts;
+
+static int help(void)
+{
+    printf("taskq-server [OPTIONS]\n\nHands jobs out over HTTP and keeps them in a store.\n\n");
+    options_print(stdout, &table, 1);
+    printf("\nDurations are written 500ms, 2s, 5m, 1h, 7d; sizes 64KiB, 1MiB.\n");
+    return EXIT_DONE;
+}
+
+static taskq_sqlite_options sqlite_options(const options *opts)
+{
+    taskq_sqlite_options sqlite = TASKQ_SQLITE_OPTIONS_INIT;
+    sqlite.path = options_string(opts, "db");
+    sqlite.durability =
+        strcmp(options_string(opts, "durability"), "relaxed") == 0 ? TASKQ_DURABILITY_RELAXED : TASKQ_DURABILITY_FULL;
+    return sqlite;
+}
+
+static taskq_server_options server_options(const options *opts, const taskq_log *log)
+{
+    taskq_server_options server = TASKQ_SERVER_OPTIONS_INIT;
+    server.listen_count = (uint32_t)options_list(opts, "listen", &server.listens);
+    server.log = *log;
+    server.insecure = options_switch(opts, "insecure");
+    server.body_bytes_max = (size_t)options_number(opts, "max-body");
+    server.connections_max = (uint32_t)options_number(opts, "max-connections");
+    return server;
+}
+
+static int check(const options *opts)
+{
+    char summary[512];
+    taskq_error err = TASKQ_ERROR_INIT;
+    taskq_sqlite_options sqlite = sqlite_options(opts);
+    taskq_status status = taskq_sqlite_check(&sqlite, summary, sizeof(summary), &err);
+    if (status == TASKQ_ENOTFOUND) {
+        printf("ok: %s is not there yet and would be made\n", sqlite.path);
+        return EXIT_DONE;
+    }
+    if (status != TASKQ_OK) {
+        fprintf(stderr, "taskq-server: %s: %s\n", sqlite.path, err.text);
+        return EXIT_FAILED;
+    }
+    printf("ok: %s\n", summary);
+    return EXIT_DONE;
+}
+
+static int backup(const options *opts)
+{
+    taskq_error err = TASKQ_ERROR_INIT;
+    taskq_sqlite_options sqlite = sqlite_options(opts);
+    const char *to = options_string(opts, "backup-to");
+    if (taskq_sqlite_backup(&sqlite, to, NULL, NULL, &err) != TASKQ_OK) {
+        fprintf(stderr, "taskq-server: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    printf("%s\n", to);
+    return EXIT_DONE;
+}
+
+static void close_parts(parts *all)
+{
+    taskq_server_stop(all->server);
+    taskq_scheduler_close(all->scheduler);
+    taskq_store_close(all->store);
+}
+
+static taskq_status open_parts(const options *opts, const taskq_log *log, parts *all, taskq_error *err)
+{
+    taskq_sqlite_options sqlite = sqlite_options(opts);
+    taskq_status status = taskq_sqlite_open(&sqlite, &all->store, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    taskq_scheduler_options scheduler = TASKQ_SCHEDULER_OPTIONS_INIT;
+    scheduler.store = all->store;
+    scheduler.log = *log;
+    scheduler.sweep_interval_ms = options_number(opts, "sweep-interval");
+    scheduler.retention_ms = options_number(opts, "retention");
+    scheduler.retention_failed_ms = options_number(opts, "retention-failed");
+    status = taskq_scheduler_open(&scheduler, &all->scheduler, err);
+    if (status == TASKQ_OK) {
+        status = taskq_scheduler_start(all->scheduler, err);
+    }
+    if (status == TASKQ_OK) {
+        taskq_server_options server = server_options(opts, log);
+        server.scheduler = all->scheduler;
+        status = taskq_server_start(&server, &all->server, err);
+    }
+    return status;
+}
+
+/* Until a signal says stop: done. A store that takes nothing any more does not come back by waiting: failed. */
+static int wait_for_end(const parts *all, const taskq_log *log)
+{
+    for (;;) {
+        int number = program_wait_signal(WATCH_MS);
+        if (number == SIGTERM || number == SIGINT) {
+            program_say(log, TASKQ_LOG_INFO, "server", "stopping");
+            return EXIT_DONE;
+        }
+        taskq_error err = TASKQ_ERROR_INIT;
+        if (number == 0 && taskq_scheduler_ping(all->scheduler, &err) == TASKQ_ESTORE) {
+            program_say(log, TASKQ_LOG_ERROR, "server",
+                        "the store failed and acknowledges nothing any more, so the server ends: %s", err.text);
+            return EXIT_FAILED;
+        }
+    }
+}
+
+static int serve(const options *opts)
+{
+    taskq_log_sink sink;
+    taskq_log log;
+    parts all = {NULL, NULL, NULL};
+    taskq_error err = TASKQ_ERROR_INIT;
+    program_log(opts, &sink, &log);
+    program_block_signals();
+    size_t wanted = (size_t)options_number(opts, "max-connections") + OTHER_DESCRIPTORS;
+    size_t descriptors = program_raise_descriptors(wanted);
+    if (descriptors < wanted) {
+        program_say(&log, TASKQ_LOG_WARN, "server",
+                    "only %zu descriptors may be open, %zu are wanted: fewer connections than "
+                    "--max-connections will be served",
+                    descriptors, wanted);
+    }
+    taskq_status status = open_parts(opts, &log, &all, &err);
+    if (status != TASKQ_OK) {
+        fprintf(stderr, "taskq-server: %s\n", err.text);
+        close_parts(&all);
+        return status == TASKQ_EINVAL && all.scheduler != NULL ? EXIT_USAGE : EXIT_FAILED;
+    }
+    for (uint32_t i = 0; taskq_server_url(all.server, i) != NULL; i++) {
+        printf("listening on %s\n", taskq_server_url(all.server, i));
+    }
+    fflush(stdout);
+    int code = wait_for_end(&all, &log);
+    close_parts(&all);
+    return code;
+}
+
+static bool is_other_store(const char *db)
+{
+    return strncmp(db, "postgresql://", 13) == 0 || strncmp(db, "postgres://", 11) == 0;
+}
+
+static int run(const options *opts)
+{
+    const char *const *rest;
+    if (options_help_asked(opts)) {
+        return help();
+    }
+    if (options_version_asked(opts)) {
+        program_print_version("taskq-server");
+        return EXIT_DONE;
+    }
+    if (options_positionals(opts, &rest) > 0) {
+        fprintf(stderr, "taskq-server: %s: takes options alone; --help lists them\n", rest[0]);
+        return EXIT_USAGE;
+    }
+    if (is_other_store(options_string(opts, "db"))) {
+        fprintf(stderr, "taskq-server: --db: this build has no PostgreSQL store; name an SQLite file\n");
+        return EXIT_USAGE;
+    }
+    if (options_switch(opts, "check")) {
+        return check(opts);
+    }
+    return options_string(opts, "backup-to") != NULL ? backup(opts) : serve(opts);
+}
+
+int main(int argc, char **argv)
+{
+    options *opts = options_parse(&table, 1, argc, argv, 0);
+    if (opts == NULL) {
+        return EXIT_USAGE;
+    }
+    int code = run(opts);
+    options_free(opts);
+    return code;
+}

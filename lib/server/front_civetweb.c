@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The front on civetweb: it accepts, speaks TLS, parses heads and has a thread for every connection. This is the only file that knows
+ * it. What civetweb leaves open is closed here: a body and an answer have a deadline, a head is checked byte by byte against what
+ * civetweb made of it, idle connections give way to new ones, and every answer, civetweb's own errors too, is one of ours.
+ */
+#include "core/fail.h"
+#include "core/log.h"
+#include "server/front_pool.h"
+#include "server/problem.h"
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <stddef.h>
+
+#include "server/civetweb_unit.h"
+
+enum {
+    SPARE_THREADS = 16,     /* answer 503 to connections past the bound */
+    KEEP_ALIVE_MS = 60000,  /* an idle connection lives so long, unless somebody needs its thread */
+    REFUSE_WAIT_MS = 200,   /* for the request of a connection that is refused: unread bytes would reset our answer */
+    LINGER_MS = 2000,       /* the same for a body that is not wanted */
+    SEND_MS_MIN = 60000,    /* for an answer to be taken, in all */
+    SKIP_BYTES_MAX = 65536, /* a refused request's body up to that is read, to keep the connection */
+    CONNECTION_QUEUE = 64,
+    LISTEN_BACKLOG = 1024
+};
+
+struct taskq__front {
+    taskq__front_options options;
+    taskq__pool pool;
+    struct mg_context *context;
+    char said[256]; /* what civetweb said last while it started */
+    _Atomic bool started;
+    uint16_t ports[TASKQ__LISTENS_MAX];
+};
+
+static taskq__front *front_of(const taskq__seat *seat)
+{
+    return (taskq__front *)((char *)seat->pool - offsetof(taskq__front, pool));
+}
+
+/* ---- the connection: where we have civetweb's source we reach its socket and its buffer ---------------------------- */
+
+typedef struct reading {
+    struct mg_connection *conn;
+    const taskq__pool *pool;
+    int64_t deadline_ms;
+} reading;
+
+#if defined(TASKQ_CIVETWEB_SYSTEM)
+
+static int socket_of(const struct mg_connection *conn)
+{
+    (void)conn;
+    return -1;
+}
+
+static bool is_plain(const struct mg_connection *conn)
+{
+    (void)conn;
+    return false;
+}
+
+/* civetweb's own reading waits for all that was asked for, so little is asked for at a time. */
+static int read_some(void *user, char *into, size_t size)
+{
+    reading *self = user;
+    if (taskq__pool_now_ms(self->pool) >= self->deadline_ms) {
+        return 0;
+    }
+    int got = mg_read(self->conn, into, size < 1024 ? size : 1024);
+    return got > 0 ? got : -1;
+}
+
+static bool body_is_here(const struct mg_connection *conn)
+{
+    (void)conn;
+    return false;
+}
+
+static taskq_status read_chunked(reading *from, taskq__buf *body)
+{
+    for (;;) {
+        if (!taskq__buf_reserve(body, 1024)) {
+            return TASKQ_ELIMIT;
+        }
+        if (taskq__pool_now_ms(from->pool) >= from->deadline_ms) {
+            return TASKQ_ETIMEDOUT;
+        }
+        int got = mg_read(from->conn, body->data + body->size, 1024);
+        if (got <= 0) {
+            return got == 0 ? TASKQ_OK : TASKQ_ESYNTAX;
+        }
+        body->size += (size_t)got;
+    }
+}
+
+static taskq__problem head_problem(const struct mg_connection *conn, const struct mg_request_info *info,
+                                   const char **why)
+{
+    (void)conn;
+    *why = info->num_headers >= TASKQ__HEADERS_MAX ? "at most 63 header fields" : NULL;
+    return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
+}
+
+static taskq__problem refusal(const struct mg_connection *conn, int status, const char **why)
+{
+    (void)conn;
+    *why = "the request cannot be read";
+    return status == 413 ? TASKQ__PROBLEM_HEADERS_TOO_LARGE : TASKQ__PROBLEM_BAD_REQUEST;
+}
+
+static bool left_without_answer(const struct mg_connection *conn)
+{
+    (void)conn;
+    return false;
+}
+
+#else
+
+static int socket_of(const struct mg_connection *conn)
+{
+    return conn->client.sock;
+}
+
+static bool is_plain(const struct mg_connection *conn)
+{
+    return conn->ssl == NULL;
+}
+
+static int read_some(void *user, char *into, size_t size)
+{
+    reading *self = user;
+    struct mg_connection *conn = self->conn;
+    int64_t buffered = conn->data_len - conn->request_len - conn->consumed_content;
+    if (buffered > 0) {
+        size_t taken = size < (size_t)buffered ? size : (size_t)buffered;
+        memcpy(into, conn->buf + conn->request_len + conn->consumed_content, taken);
+        conn->consumed_content += (int64_t)taken;
+        return (int)taken;
+    }
+    for (;;) {
+        int64_t left_ms = self->deadline_ms - taskq__pool_now_ms(self->pool);
+        if (left_ms <= 0) {
+            return 0;
+        }
+        int got = pull_inner(NULL, conn, into, size < INT_MAX ? (int)size : INT_MAX, (double)left_ms / 1000.0);
+        if (got != 0) {
+            conn->consumed_content += got > 0 ? got : 0;
+            return got > 0 ? got : -1;
+        }
+    }
+}
+
+static bool body_is_here(const struct mg_connection *conn)
+{
+    return conn->data_len > conn->request_len;
+}
+
+static taskq_status read_chunked(reading *from, taskq__buf *body)
+{
+    taskq__body_source source = {read_some, from};
+    taskq_status status = taskq__body_read_chunked(&source, body);
+    if (status == TASKQ_OK) { /* civetweb then finds the next request where this one ends */
+        from->conn->content_len = from->conn->consumed_content;
+        from->conn->is_chunked = 4;
+    }
+    return status;
+}
+
+/* civetweb cuts lines by putting NULs into its buffer. Where these do not stand exactly where one CR LF a line puts them, it was lenient
+ * with something: a bare LF, a folded line, a space before a colon, a header after the last one that it has room for. */
+static taskq__problem head_problem(const struct mg_connection *conn, const struct mg_request_info *info,
+                                   const char **why)
+{
+    *why = "the request line is malformed";
+    if (info->request_uri != info->request_method + strlen(info->request_method) + 1) {
+        return TASKQ__PROBLEM_BAD_REQUEST;
+    }
+    *why = "a header line is malformed";
+    const char *line = info->http_version + strlen(info->http_version) + 2;
+    for (int i = 0; i < info->num_headers; i++) {
+        const struct mg_header *header = &info->http_headers[i];
+        const char *after_colon = header->name + strlen(header->name) + 1;
+        size_t blanks = (size_t)(header->value - after_colon);
+        if (header->name != line || strspn(after_colon, " \t") < blanks) {
+            return TASKQ__PROBLEM_BAD_REQUEST;
+        }
+        line = header->value + strlen(header->value) + 2;
+    }
+    const char *end = conn->buf + conn->request_len - 2;
+    if (line < end && info->num_headers == TASKQ__HEADERS_MAX) {
+        *why = "at most 64 header fields";
+        return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
+    }
+    *why = line == end ? NULL : *why;
+    return TASKQ__PROBLEM_BAD_REQUEST;
+}
+
+/* What civetweb calls malformed may also not have come in time, or not have had room. */
+static taskq__problem refusal(const struct mg_connection *conn, int status, const char **why)
+{
+    bool unfinished =
+        conn->request_len <= 0 && conn->data_len > 0 && get_http_header_len(conn->buf, conn->data_len) == 0;
+    if (unfinished && conn->data_len >= conn->buf_size) {
+        *why = "the request line and the header fields may have 16 KiB";
+        return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
+    }
+    if (unfinished) {
+        *why = "the header fields did not arrive in time";
+        return TASKQ__PROBLEM_REQUEST_TIMEOUT;
+    }
+    *why = status == 505 ? "only HTTP/1.0 and HTTP/1.1 are spoken here"
+                         : "the request line or a header field is malformed";
+    return TASKQ__PROBLEM_BAD_REQUEST;
+}
+
+/* civetweb ends a connection in silence where the target is another server or "*". */
+static bool left_without_answer(const struct mg_connection *conn)
+{
+    return conn->request_info.request_method != NULL && conn->request_info.local_uri_raw == NULL &&
+           conn->request_len > 0;
+}
+
+#endif
+
+static bool hung_up(void *user)
+{
+    struct pollfd one = {socket_of(user), POLLRDHUP, 0};
+    return one.fd >= 0 && poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+
+static bool send_both(const taskq__front *front, struct mg_connection *conn, taskq__buf *head, taskq_text body)
+{
+    if (is_plain(conn)) {
+        int64_t send_ms =
+            front->options.request_timeout_ms > SEND_MS_MIN ? front->options.request_timeout_ms : SEND_MS_MIN;
+        return taskq__front_send(socket_of(conn), taskq__buf_text(head), body, &front->pool.clock, send_ms);
+    }
+    taskq__buf_add_text(head, body);
+    return !head->failed && mg_write(conn, head->data, head->size) == (int)head->size;
+}
+
+static void write_reply(taskq__seat *self, struct mg_connection *conn)
+{
+    taskq__front *front = front_of(self);
+    taskq__reply *reply = &self->reply;
+    if (reply->body.failed) {
+        taskq__buf_rewind(&reply->body);
+        reply->header_count = 0;
+        taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "the answer needs more memory than there is");
+    }
+    bool keep = !reply->close && taskq__head_keeps_alive(&self->request) && !front->pool.draining;
+    reply->close = !keep;
+    taskq__buf_rewind(&self->head);
+    taskq__head_write(&self->head, reply, self->request.request_id, keep,
+                      front->options.clock.wall_ms(front->options.clock.user));
+    taskq_text body =
+        reply->head_only || reply->content_type == NULL ? (taskq_text){NULL, 0} : taskq__buf_text(&reply->body);
+    if (!send_both(front, conn, &self->head, body)) {
+        reply->close = true;
+    }
+    if (reply->close) {
+        mg_disable_connection_keep_alive(conn);
+    }
+    front->options.done(front->options.user, &self->request, reply);
+}
+
+static void linger(const taskq__front *front, const struct mg_connection *conn, int64_t wait_ms)
+{
+    if (is_plain(conn)) {
+        taskq__front_linger(socket_of(conn), &front->pool.clock, front->pool.draining ? 0 : wait_ms);
+    }
+}
+
+/* ---- a request ---------------------------------------------------------------------------------------------------------- */
+
+static taskq_text trimmed(const char *string)
+{
+    taskq_text text = taskq_text_of(string);
+    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t')) {
+        text.size--;
+    }
+    return text;
+}
+
+static void fill_request(taskq__seat *self, struct mg_connection *conn)
+{
+    const struct mg_request_info *info = mg_get_request_info(conn);
+    taskq__request *request = &self->request;
+    *request = (taskq__request){
+        .method = taskq_text_of(info->request_method != NULL ? info->request_method : "-"),
+        .path = taskq_text_of(info->local_uri_raw != NULL ? info->local_uri_raw : "-"),
+        .query = taskq_text_of(info->query_string != NULL ? info->query_string : ""),
+        .peer = taskq_text_of(info->remote_addr),
+        .headers = self->headers,
+        .http_1_0 = info->http_version != NULL && strcmp(info->http_version, "1.0") == 0,
+        .arena = self->arena,
+        .gone = socket_of(conn) >= 0 ? hung_up : NULL,
+        .gone_user = conn,
+        .began_ms = taskq__pool_now_ms(self->pool),
+    };
+    int count = info->num_headers > 0 && info->num_headers <= TASKQ__HEADERS_MAX ? info->num_headers : 0;
+    for (int i = 0; i < count; i++) {
+        self->headers[i] =
+            (taskq__pair){taskq_text_of(info->http_headers[i].name), trimmed(info->http_headers[i].value)};
+    }
+    request->header_count = (uint32_t)count;
+}
+
+static bool send_continue(taskq__seat *self, struct mg_connection *conn)
+{
+    bool asked = taskq__request_header(&self->request, "Expect").size > 0 && !self->request.http_1_0;
+    if (!asked || body_is_here(conn)) {
+        return true;
+    }
+    taskq__buf_rewind(&self->head);
+    taskq__buf_add_string(&self->head, "HTTP/1.1 100 Continue\r\n\r\n");
+    return send_both(front_of(self), conn, &self->head, (taskq_text){NULL, 0});
+}
+
+static taskq_status read_body(taskq__seat *self, struct mg_connection *conn, const taskq__framing *framing,
+                              int64_t wait_ms)
+{
+    reading from = {conn, self->pool, taskq__pool_now_ms(self->pool) + wait_ms};
+    taskq__body_source source = {read_some, &from};
+    return framing->chunked ? read_chunked(&from, &self->body)
+                            : taskq__body_read_length(&source, framing->length, &self->body);
+}
+
+/* Makes the reply. True: bytes of the body are still to come, which nobody will read. */
+static bool make_reply(taskq__seat *self, struct mg_connection *conn)
+{
+    const taskq__front_options *options = &front_of(self)->options;
+    taskq__framing framing = {false, 0};
+    const char *why = NULL;
+    taskq__problem problem = head_problem(conn, mg_get_request_info(conn), &why);
+    if (why != NULL) {
+        taskq__reply_problem(&self->reply, problem, NULL, "%s", why);
+    }
+    if (why != NULL || !taskq__head_check(&self->request, options->body_bytes_max, &framing, &self->reply)) {
+        self->reply.close = true;
+        options->refused(options->user, &self->request, &self->reply);
+        return true;
+    }
+    bool has_body = framing.chunked || framing.length > 0;
+    if (!options->admit(options->user, &self->request, &self->reply)) {
+        bool skip = has_body && !framing.chunked && framing.length <= SKIP_BYTES_MAX &&
+                    taskq__request_header(&self->request, "Expect").size == 0;
+        bool left = has_body && !(skip && read_body(self, conn, &framing, LINGER_MS) == TASKQ_OK);
+        self->reply.close = self->reply.close || left;
+        return left;
+    }
+    if (has_body) {
+        taskq_status status =
+            send_continue(self, conn) ? read_body(self, conn, &framing, options->request_timeout_ms) : TASKQ_ESYNTAX;
+        if (status != TASKQ_OK) {
+            taskq__body_refuse(&self->reply, status, options->body_bytes_max);
+            return true;
+        }
+        self->request.body = taskq__buf_text(&self->body);
+    }
+    options->answer(options->user, &self->request, &self->reply);
+    return false;
+}
+
+/* civetweb's: a request's head is there. The status that is returned says that it was answered. */
+static int on_request(struct mg_connection *conn)
+{
+    taskq__seat *self = mg_get_thread_pointer(conn);
+    if (self == NULL || !taskq__seat_prepare(self) || !taskq__seat_begin(self)) {
+        mg_disable_connection_keep_alive(conn);
+        return 503;
+    }
+    fill_request(self, conn);
+    bool left = make_reply(self, conn);
+    int status = self->reply.status;
+    write_reply(self, conn);
+    if (left) {
+        linger(front_of(self), conn, LINGER_MS);
+    }
+    taskq__seat_tidy(self);
+    taskq__seat_end(self);
+    return status;
+}
+
+static void answer_refusal(taskq__seat *self, struct mg_connection *conn, taskq__problem problem, const char *why)
+{
+    if (!taskq__seat_prepare(self)) {
+        return;
+    }
+    fill_request(self, conn);
+    taskq__reply_problem(&self->reply, problem, NULL, "%s", why);
+    self->reply.close = self->told = true;
+    front_of(self)->options.refused(front_of(self)->options.user, &self->request, &self->reply);
+    write_reply(self, conn);
+    taskq__seat_tidy(self);
+}
+
+/* civetweb's: it wants to send an error page. */
+static int on_error(struct mg_connection *conn, int status, const char *message)
+{
+    (void)message;
+    taskq__seat *self = mg_get_thread_pointer(conn);
+    mg_disable_connection_keep_alive(conn);
+    if (self != NULL) {
+        const char *why;
+        taskq__problem problem = refusal(conn, status, &why);
+        answer_refusal(self, conn, problem, why);
+        linger(front_of(self), conn, LINGER_MS);
+    }
+    return 0;
+}
+
+/* ---- connections ---------------------------------------------------------------------------------------------------------- */
+
+static void refuse_connection(taskq__seat *self, struct mg_connection *conn)
+{
+    struct pollfd one = {socket_of(conn), POLLIN, 0};
+    if (one.fd < 0 || !is_plain(conn)) {
+        return;
+    }
+    char scratch[4096];
+    if (poll(&one, 1, REFUSE_WAIT_MS) > 0) {
+        recv(one.fd, scratch, sizeof(scratch), MSG_DONTWAIT);
+    }
+    answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE,
+                   self->pool->draining ? "the server is shutting down" : "too many connections");
+    linger(front_of(self), conn, REFUSE_WAIT_MS);
+    shutdown(one.fd, SHUT_RDWR);
+}
+
+/* civetweb's: a connection is there, its thread is ours from now on. */
+static int on_connection(const struct mg_connection *const_conn, void **data)
+{
+    (void)data;
+    struct mg_connection *conn = (struct mg_connection *)(uintptr_t)const_conn;
+    taskq__seat *self = mg_get_thread_pointer(conn);
+    if (self != NULL && !taskq__seat_take(self, socket_of(conn))) {
+        refuse_connection(self, conn);
+    }
+    return 0;
+}
+
+/* civetweb's: the connection ends, its socket is still open. */
+static void on_close(const struct mg_connection *const_conn)
+{
+    struct mg_connection *conn = (struct mg_connection *)(uintptr_t)const_conn;
+    taskq__seat *self = mg_get_thread_pointer(conn);
+    if (self == NULL) {
+        return;
+    }
+    if (!self->told && left_without_answer(conn)) {
+        answer_refusal(self, conn, TASKQ__PROBLEM_BAD_REQUEST, "the target must be a path on this server");
+    }
+    taskq__seat_leave(self);
+}
+
+static void *on_thread(const struct mg_context *context, int type)
+{
+    taskq__front *front = mg_get_user_data(context);
+    return type == 1 ? taskq__seat_new(&front->pool) : NULL;
+}
+
+static void on_thread_end(const struct mg_context *context, int type, void *pointer)
+{
+    (void)context;
+    if (type == 1 && pointer != NULL) {
+        taskq__seat_free(pointer);
+    }
+}
+
+/* civetweb's: it has something to say. While it starts that is why it does not; later it is about clients and their networks. */
+static int on_message(const struct mg_connection *conn, const char *message)
+{
+    taskq__front *front = mg_get_user_data(mg_get_context(conn));
+    if (!front->started) {
+        snprintf(front->said, sizeof(front->said), "%s", message);
+    } else {
+        taskq__log_format(&front->options.log, TASKQ_LOG_DEBUG, "server", "%s", message);
+    }
+    return 1;
+}
+
+/* ---- start and end -------------------------------------------------------------------------------------------------------- */
+
+static struct mg_context *start_context(taskq__front *front)
+{
+    const taskq__front_options *options = &front->options;
+    char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 8)] = "";
+    char threads[16], timeout[16], keep_alive[16], head[16], queue[16], backlog[16];
+    taskq__listens_join(options->listens, options->listen_count, listens, sizeof(listens));
+    snprintf(threads, sizeof(threads), "%u", options->connections_max + SPARE_THREADS);
+    snprintf(timeout, sizeof(timeout), "%lld", (long long)options->request_timeout_ms);
+    snprintf(keep_alive, sizeof(keep_alive), "%d", KEEP_ALIVE_MS);
+    snprintf(head, sizeof(head), "%d", TASKQ__HEAD_BYTES_MAX);
+    snprintf(queue, sizeof(queue), "%d", CONNECTION_QUEUE);
+    snprintf(backlog, sizeof(backlog), "%d", LISTEN_BACKLOG);
+    const char *settings[][2] = {
+        {"listening_ports", listens},
+        {"num_threads", threads},
+        {"connection_queue", queue},
+        {"listen_backlog", backlog},
+        {"tcp_nodelay", "1"},
+        {"enable_keep_alive", "yes"},
+        {"keep_alive_timeout_ms", keep_alive},
+        {"request_timeout_ms", timeout},
+        {"max_request_size", head},
+        {"decode_url", "no"},
+        {"decode_query_string", "no"},
+        {"enable_directory_listing", "no"},
+        {"enable_auth_domain_check", "no"},
+        {"authentication_domain", "taskq.invalid"},
+        {"access_control_allow_origin", ""},
+        {"access_control_allow_methods", ""},
+        {"access_control_allow_headers", ""},
+        {"index_files", ""},
+        {"ssi_pattern", ""},
+        {NULL, NULL},
+    };
+    struct mg_callbacks callbacks = {
+        .begin_request = on_request,
+        .log_message = on_message,
+        .connection_close = on_close,
+        .http_error = on_error,
+        .init_thread = on_thread,
+        .exit_thread = on_thread_end,
+        .init_connection = on_connection,
+    };
+    return mg_start(&callbacks, front, &settings[0][0]);
+}
+
+taskq_status taskq__front_start(const taskq__front_options *options, taskq__front **out, taskq_error *err)
+{
+    taskq__front *front = calloc(1, sizeof(*front));
+    if (front == NULL) {
+        return taskq__fail_memory(err);
+    }
+    front->options = *options;
+    if (taskq__pool_init(&front->pool, options) != TASKQ_OK) {
+        free(front);
+        return taskq__fail_memory(err);
+    }
+    mg_init_library(0);
+    front->context = start_context(front);
+    if (front->context == NULL) {
+        taskq_status status = taskq__fail(err, TASKQ_EUNAVAIL, "cannot listen: %s",
+                                          front->said[0] != '\0' ? front->said : "civetweb does not start");
+        mg_exit_library();
+        taskq__pool_clear(&front->pool);
+        free(front);
+        return status;
+    }
+    front->started = true;
+    struct mg_server_port ports[TASKQ__LISTENS_MAX];
+    int count = mg_get_server_ports(front->context, TASKQ__LISTENS_MAX, ports);
+    for (int i = 0; i < count; i++) {
+        front->ports[i] = (uint16_t)ports[i].port;
+    }
+    *out = front;
+    return TASKQ_OK;
+}
+
+uint16_t taskq__front_port(const taskq__front *front, uint32_t listen)
+{
+    return front->ports[listen];
+}
+
+void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_t wait_ms)
+{
+    taskq__pool_drain(&front->pool, but, wait_ms);
+}
+
+void taskq__front_stop(taskq__front *front)
+{
+    mg_stop(front->context);
+    mg_exit_library();
+    taskq__pool_clear(&front->pool);
+    free(front);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who sits where. A connection holds a thread even while it says nothing, so the longest idle one is closed when a new one finds the
+ * house full, and all idle ones when the server ends. What is under way is never cut.
+ */
+#include "server/front_pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum {
+    EVICT_IDLE_MS = 1000,   /* younger ones are left: their next request may be on its way */
+    KEPT_BYTES_MAX = 65536, /* buffers above that are given back after the request */
+    ARENA_FACTOR = 48       /* the tape of a text made of the smallest values is so many times the text */
+};
+
+int64_t taskq__pool_now_ms(const taskq__pool *pool)
+{
+    return pool->clock.steady_ms(pool->clock.user);
+}
+
+taskq_status taskq__pool_init(taskq__pool *pool, const taskq__front_options *options)
+{
+    pool->clock = options->clock;
+    pool->body_bytes_max = options->body_bytes_max;
+    pool->connections_max = options->connections_max;
+    pool->seats = NULL;
+    atomic_init(&pool->busy, 0);
+    atomic_init(&pool->connections, 0);
+    atomic_init(&pool->draining, false);
+    if (pthread_mutex_init(&pool->lock, NULL) != 0) {
+        return TASKQ_ENOMEM;
+    }
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    int failed = pthread_cond_init(&pool->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (failed != 0) {
+        pthread_mutex_destroy(&pool->lock);
+        return TASKQ_ENOMEM;
+    }
+    return TASKQ_OK;
+}
+
+void taskq__pool_clear(taskq__pool *pool)
+{
+    pthread_cond_destroy(&pool->idle);
+    pthread_mutex_destroy(&pool->lock);
+}
+
+taskq__seat *taskq__seat_new(taskq__pool *pool)
+{
+    taskq__seat *seat = calloc(1, sizeof(*seat));
+    if (seat == NULL) {
+        return NULL;
+    }
+    seat->pool = pool;
+    seat->fd = -1;
+    pthread_mutex_init(&seat->lock, NULL);
+    taskq__buf_init(&seat->body, pool->body_bytes_max);
+    taskq__buf_init(&seat->head, SIZE_MAX / 2);
+    taskq__buf_init(&seat->reply.body, SIZE_MAX / 2);
+    pthread_mutex_lock(&pool->lock);
+    seat->next = pool->seats;
+    pool->seats = seat;
+    pthread_mutex_unlock(&pool->lock);
+    return seat;
+}
+
+void taskq__seat_free(taskq__seat *seat)
+{
+    taskq__pool *pool = seat->pool;
+    pthread_mutex_lock(&pool->lock);
+    for (taskq__seat **at = &pool->seats; *at != NULL; at = &(*at)->next) {
+        if (*at == seat) {
+            *at = seat->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    taskq__arena_free(seat->arena);
+    taskq__buf_clear(&seat->body);
+    taskq__buf_clear(&seat->head);
+    taskq__buf_clear(&seat->reply.body);
+    pthread_mutex_destroy(&seat->lock);
+    free(seat);
+}
+
+static bool is_idle(const taskq__seat *seat, int64_t since_ms)
+{
+    return seat->fd >= 0 && !seat->in_request && !seat->cut && seat->idle_since_ms <= since_ms;
+}
+
+static bool cut_if_idle(taskq__seat *seat, int64_t since_ms)
+{
+    pthread_mutex_lock(&seat->lock);
+    bool cut = is_idle(seat, since_ms);
+    if (cut) {
+        seat->cut = true;
+        shutdown(seat->fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&seat->lock);
+    return cut;
+}
+
+/* The connection that has been idle longest gives its thread to a new one. */
+static bool evict_one(taskq__pool *pool)
+{
+    taskq__seat *oldest = NULL;
+    int64_t limit_ms = taskq__pool_now_ms(pool) - EVICT_IDLE_MS;
+    int64_t oldest_ms = limit_ms;
+    pthread_mutex_lock(&pool->lock);
+    for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
+        pthread_mutex_lock(&each->lock);
+        if (is_idle(each, oldest_ms)) {
+            oldest = each;
+            oldest_ms = each->idle_since_ms;
+        }
+        pthread_mutex_unlock(&each->lock);
+    }
+    bool cut = oldest != NULL && cut_if_idle(oldest, limit_ms);
+    pthread_mutex_unlock(&pool->lock);
+    return cut;
+}
+
+bool taskq__seat_take(taskq__seat *seat, int fd)
+{
+    taskq__pool *pool = seat->pool;
+    seat->counted = true;
+    seat->told = false;
+    bool full = atomic_fetch_add(&pool->connections, 1) >= pool->connections_max;
+    if (pool->draining || (full && !evict_one(pool))) {
+        return false;
+    }
+    pthread_mutex_lock(&seat->lock);
+    seat->fd = fd;
+    seat->in_request = seat->cut = false;
+    seat->idle_since_ms = taskq__pool_now_ms(pool);
+    pthread_mutex_unlock(&seat->lock);
+    return true;
+}
+
+void taskq__seat_leave(taskq__seat *seat)
+{
+    pthread_mutex_lock(&seat->lock);
+    seat->fd = -1;
+    pthread_mutex_unlock(&seat->lock);
+    if (seat->counted) {
+        seat->counted = false;
+        atomic_fetch_sub(&seat->pool->connections, 1);
+    }
+}
+
+bool taskq__seat_prepare(taskq__seat *seat)
+{
+    taskq__reply *reply = &seat->reply;
+    reply->status = 0;
+    reply->content_type = NULL;
+    reply->header_count = 0;
+    reply->close = reply->head_only = false;
+    reply->fault[0] = '\0';
+    taskq__buf_rewind(&seat->body);
+    taskq__buf_rewind(&reply->body);
+    if (seat->arena == NULL) {
+        seat->arena = taskq__arena_new(seat->pool->body_bytes_max * ARENA_FACTOR + (4u << 20));
+    }
+    return seat->arena != NULL;
+}
+
+void taskq__seat_tidy(taskq__seat *seat)
+{
+    if (taskq__arena_used(seat->arena) > KEPT_BYTES_MAX) {
+        taskq__arena_free(seat->arena);
+        seat->arena = NULL;
+    } else {
+        taskq__arena_reset(seat->arena);
+    }
+    taskq__buf *bufs[] = {&seat->body, &seat->reply.body, &seat->head};
+    for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++) {
+        if (bufs[i]->capacity > KEPT_BYTES_MAX) {
+            taskq__buf_clear(bufs[i]);
+        }
+    }
+}
+
+bool taskq__seat_begin(taskq__seat *seat)
+{
+    pthread_mutex_lock(&seat->lock);
+    bool go_on = !seat->cut;
+    seat->in_request = go_on;
+    pthread_mutex_unlock(&seat->lock);
+    if (go_on) {
+        atomic_fetch_add(&seat->pool->busy, 1);
+    }
+    return go_on;
+}
+
+void taskq__seat_end(taskq__seat *seat)
+{
+    taskq__pool *pool = seat->pool;
+    pthread_mutex_lock(&seat->lock);
+    seat->in_request = false;
+    seat->idle_since_ms = taskq__pool_now_ms(pool);
+    pthread_mutex_unlock(&seat->lock);
+    atomic_fetch_sub(&pool->busy, 1);
+    if (pool->draining) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->idle);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+void taskq__pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(wait_ms / 1000);
+    pthread_mutex_lock(&pool->lock);
+    pool->draining = true;
+    for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
+        cut_if_idle(each, INT64_MAX);
+    }
+    while (atomic_load(&pool->busy) > (but != NULL ? atomic_load(but) : 0)) {
+        if (pthread_cond_timedwait(&pool->idle, &pool->lock, &until) == ETIMEDOUT) {
+            break;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seats of a front: one a thread, each with the buffers of the request that it serves, and what others may know of it: which
+ * socket, whether it idles. A thread sits on a connection for as long as that lives; this is where idle ones are made to get up.
+ */
+#ifndef TASKQ_SERVER_FRONT_POOL_H
+#define TASKQ_SERVER_FRONT_POOL_H
+
+#include "server/front.h"
+
+#include <pthread.h>
+
+typedef struct taskq__pool taskq__pool;
+
+typedef struct taskq__seat {
+    struct taskq__seat *next;
+    taskq__pool *pool;
+    pthread_mutex_t lock;
+    int fd;                /* guarded by lock; -1: no connection, or out of reach */
+    bool in_request, cut;  /* guarded by lock; cut: its connection was taken away */
+    int64_t idle_since_ms; /* guarded by lock */
+    /* The rest belongs to the seat's thread. */
+    bool counted, told; /* told: it was said why the connection ends */
+    taskq_arena *arena;
+    taskq__buf body, head;
+    taskq__request request;
+    taskq__reply reply;
+    taskq__pair headers[TASKQ__HEADERS_MAX];
+} taskq__seat;
+
+struct taskq__pool {
+    taskq_clock clock;
+    size_t body_bytes_max;
+    uint32_t connections_max;
+    pthread_mutex_t lock; /* guards seats; taken before a seat's */
+    pthread_cond_t idle;
+    taskq__seat *seats;
+    _Atomic uint32_t busy, connections;
+    _Atomic bool draining;
+};
+
+taskq_status taskq__pool_init(taskq__pool *pool, const taskq__front_options *options);
+void taskq__pool_clear(taskq__pool *pool);
+int64_t taskq__pool_now_ms(const taskq__pool *pool); /* steady */
+
+taskq__seat *taskq__seat_new(taskq__pool *pool); /* NULL: no memory */
+void taskq__seat_free(taskq__seat *seat);
+
+/* A connection comes: false where there is no room for it. It is counted either way, until it goes. */
+bool taskq__seat_take(taskq__seat *seat, int fd);
+void taskq__seat_leave(taskq__seat *seat);
+
+/* Empty buffers for the next request; false: no memory. And after it: an idle seat keeps little. */
+bool taskq__seat_prepare(taskq__seat *seat);
+void taskq__seat_tidy(taskq__seat *seat);
+
+/* A request is under way. False: the connection was taken away while it was idle; nothing may happen for a client that cannot be told. */
+bool taskq__seat_begin(taskq__seat *seat);
+void taskq__seat_end(taskq__seat *seat);
+
+void taskq__pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms);
+
+#endif
