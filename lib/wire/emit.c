@@ -89,6 +89,9 @@ static void emit_escaped(taskq__buf *buf, unsigned char c)
 
 static taskq_text behind(taskq_text text, size_t size)
 {
+    if (size == 0) { /* the data of an empty text may be NULL */
+        return text;
+    }
     return (taskq_text){text.data + size, text.size - size};
 }
 
