@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A batch of 64 jobs into one queue changes one counter 64 times and makes one (queue, type) ready: such things are
+ * gathered here and written, or handed out, once. Everything lives in the batch's arena and goes with it.
+ */
+#include "store/sqlite/batch.h"
+
+#include "core/rng.h"
+#include "core/text.h"
+
+#include <string.h>
+
+enum { FIRST_ROOM = 64 }; /* a power of two */
+
+void taskq__txn_init(taskq__txn *txn, taskq__db *db, taskq_batch *batch)
+{
+    memset(txn, 0, sizeof(*txn));
+    txn->db = db;
+    txn->conn = &db->writer;
+    txn->batch = batch;
+    txn->arena = batch->arena;
+    txn->now = batch->now;
+    txn->last_id = -1;
+    batch->ready_count = 0;
+    batch->next_due = (taskq_now){INT64_MAX, INT64_MAX};
+}
+
+/* ---- places ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t hash_names(taskq_text queue, taskq_text type)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < queue.size; i++) {
+        hash = (hash ^ (unsigned char)queue.data[i]) * UINT64_C(1099511628211);
+    }
+    hash = (hash ^ 0xff) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < type.size; i++) {
+        hash = (hash ^ (unsigned char)type.data[i]) * UINT64_C(1099511628211);
+    }
+    return taskq__mix64(hash);
+}
+
+static taskq__place **find_slot(taskq__place **places, uint32_t room, uint64_t hash, taskq_text queue, taskq_text type)
+{
+    for (uint32_t i = (uint32_t)hash & (room - 1);; i = (i + 1) & (room - 1)) {
+        taskq__place *at = places[i];
+        if (at == NULL ||
+            (at->hash == hash && taskq__text_equal(at->queue, queue) && taskq__text_equal(at->type, type))) {
+            return &places[i];
+        }
+    }
+}
+
+static bool make_room_for_places(taskq__txn *txn)
+{
+    if (txn->place_count * 2 < txn->place_room) {
+        return true;
+    }
+    uint32_t room = txn->place_room == 0 ? FIRST_ROOM : txn->place_room * 2;
+    taskq__place **places = taskq_arena_alloc(txn->arena, room * sizeof(taskq__place *));
+    if (places == NULL) {
+        return false;
+    }
+    for (taskq__place *place = txn->first_place; place != NULL; place = place->next_made) {
+        *find_slot(places, room, place->hash, place->queue, place->type) = place;
+    }
+    txn->places = places;
+    txn->place_room = room;
+    return true;
+}
+
+taskq__place *taskq__txn_place(taskq__txn *txn, taskq_text queue, taskq_text type)
+{
+    if (!make_room_for_places(txn)) {
+        return NULL;
+    }
+    uint64_t hash = hash_names(queue, type);
+    taskq__place **slot = find_slot(txn->places, txn->place_room, hash, queue, type);
+    if (*slot != NULL) {
+        return *slot;
+    }
+    taskq__place *place = taskq_arena_alloc(txn->arena, sizeof(*place));
+    if (place == NULL || !taskq_arena_copy(txn->arena, queue.data, queue.size, &place->queue) ||
+        !taskq_arena_copy(txn->arena, type.data, type.size, &place->type)) {
+        return NULL;
+    }
+    place->hash = hash;
+    *slot = place;
+    txn->place_count++;
+    if (txn->last_place == NULL) {
+        txn->first_place = place;
+    } else {
+        txn->last_place->next_made = place;
+    }
+    txn->last_place = place;
+    return place;
+}
+
+taskq__place *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int *rc)
+{
+    taskq__place *place = taskq__txn_place(txn, name, (taskq_text){NULL, 0});
+    *rc = place == NULL ? TASKQ__RC_ARENA : SQLITE_OK;
+    if (place != NULL && !place->known) {
+        taskq__cmd read = taskq__cmd_of(txn->conn, TASKQ__SQL_QUEUE_READ);
+        taskq__cmd_text(&read, name);
+        place->there = taskq__cmd_row(&read);
+        place->paused = place->there && taskq__cmd_column(&read, 0) != 0;
+        *rc = taskq__cmd_end(&read);
+        place->known = *rc == SQLITE_OK;
+    }
+    if (*rc == SQLITE_OK && make && !place->there) {
+        taskq__cmd insert = taskq__cmd_of(txn->conn, TASKQ__SQL_QUEUE_MAKE);
+        taskq__cmd_text(&insert, name);
+        *rc = taskq__cmd_run(&insert);
+        place->there = *rc == SQLITE_OK;
+    }
+    return *rc == SQLITE_OK ? place : NULL;
+}
+
+int taskq__txn_count(taskq__txn *txn, taskq_text queue, taskq_state from, taskq_state to)
+{
+    taskq__place *place = taskq__txn_place(txn, queue, (taskq_text){NULL, 0});
+    if (place == NULL) {
+        return TASKQ__RC_ARENA;
+    }
+    /* [0] is nowhere and never written. */
+    place->delta[from]--;
+    place->delta[to]++;
+    return SQLITE_OK;
+}
+
+int taskq__txn_next_id(taskq__txn *txn, int64_t *out)
+{
+    if (txn->last_id < 0) {
+        taskq__cmd read = taskq__cmd_of(txn->conn, TASKQ__SQL_META_READ);
+        taskq__cmd_text(&read, TASKQ_TEXT("last_id"));
+        int64_t last_id = taskq__cmd_row(&read) ? taskq__cmd_column(&read, 0) : -1;
+        int rc = taskq__cmd_end(&read);
+        if (rc != SQLITE_OK || last_id < 0) {
+            return rc != SQLITE_OK ? rc : SQLITE_CORRUPT;
+        }
+        txn->last_id = last_id;
+    }
+    *out = ++txn->last_id;
+    txn->last_id_moved = true;
+    return SQLITE_OK;
+}
+
+/* ---- what became ready ---------------------------------------------------------------------------------------------- */
+
+static int64_t *find_id(int64_t *ids, uint32_t room, int64_t id)
+{
+    for (uint32_t i = (uint32_t)taskq__mix64((uint64_t)id) & (room - 1);; i = (i + 1) & (room - 1)) {
+        if (ids[i] == 0 || ids[i] == id) {
+            return &ids[i];
+        }
+    }
+}
+
+static bool make_room_for_ids(taskq__txn *txn)
+{
+    if (txn->ready_used * 2 < txn->ready_room) {
+        return true;
+    }
+    uint32_t room = txn->ready_room == 0 ? FIRST_ROOM : txn->ready_room * 2;
+    int64_t *ids = taskq_arena_alloc(txn->arena, room * sizeof(int64_t));
+    if (ids == NULL) {
+        return false;
+    }
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < txn->ready_room; i++) {
+        if (txn->ready_ids[i] > 0) {
+            *find_id(ids, room, txn->ready_ids[i]) = txn->ready_ids[i];
+            used++;
+        }
+    }
+    txn->ready_ids = ids;
+    txn->ready_room = room;
+    txn->ready_used = used;
+    return true;
+}
+
+int taskq__txn_made_ready(taskq__txn *txn, const taskq_job *job)
+{
+    taskq__place *place = make_room_for_ids(txn) ? taskq__txn_place(txn, job->queue, job->type) : NULL;
+    if (place == NULL) {
+        return TASKQ__RC_ARENA;
+    }
+    int64_t *slot = find_id(txn->ready_ids, txn->ready_room, job->id);
+    if (*slot == 0) {
+        *slot = job->id;
+        txn->ready_used++;
+        place->ready++;
+    }
+    return SQLITE_OK;
+}
+
+int taskq__txn_was_claimed(taskq__txn *txn, const taskq_job *job)
+{
+    int64_t *slot = txn->ready_room == 0 ? NULL : find_id(txn->ready_ids, txn->ready_room, job->id);
+    if (slot == NULL || *slot != job->id) {
+        return SQLITE_OK; /* it was ready before this batch */
+    }
+    taskq__place *place = taskq__txn_place(txn, job->queue, job->type);
+    if (place == NULL) {
+        return TASKQ__RC_ARENA;
+    }
+    *slot = -1;
+    place->ready--;
+    return SQLITE_OK;
+}
+
+/* Adds to the entry of those names, or makes it; false: there is no room. */
+static bool add_ready(taskq_batch *batch, taskq_text queue, taskq_text type, int64_t count)
+{
+    for (uint32_t i = 0; i < batch->ready_count; i++) {
+        taskq_ready *ready = &batch->ready[i];
+        if (taskq__text_equal(ready->queue, queue) && taskq__text_equal(ready->type, type)) {
+            ready->count += (uint32_t)count;
+            return true;
+        }
+    }
+    if (batch->ready_count == batch->ready_max) {
+        return false;
+    }
+    batch->ready[batch->ready_count++] = (taskq_ready){queue, type, (uint32_t)count};
+    return true;
+}
+
+enum grain { BY_TYPE, BY_QUEUE, ALL };
+
+static bool hand_out(taskq__txn *txn, enum grain grain)
+{
+    const taskq_text any = {NULL, 0};
+    txn->batch->ready_count = 0;
+    for (taskq__place *place = txn->first_place; place != NULL; place = place->next_made) {
+        taskq_text queue = grain == ALL ? any : place->queue;
+        taskq_text type = grain == BY_TYPE ? place->type : any;
+        if (place->ready > 0 && !add_ready(txn->batch, queue, type, place->ready)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void taskq__txn_hand_out_ready(taskq__txn *txn)
+{
+    if (!hand_out(txn, BY_TYPE) && !hand_out(txn, BY_QUEUE)) {
+        hand_out(txn, ALL);
+    }
+}
+
+/* ---- due ------------------------------------------------------------------------------------------------------------ */
+
+void taskq__txn_due_steady(taskq__txn *txn, int64_t steady_ms)
+{
+    taskq_now *due = &txn->batch->next_due;
+    due->steady_ms = steady_ms < due->steady_ms ? steady_ms : due->steady_ms;
+}
+
+void taskq__txn_due(taskq__txn *txn, const taskq_job *after)
+{
+    taskq_now *due = &txn->batch->next_due;
+    if (after->state == TASKQ_STATE_SCHEDULED && after->backoff_due_ms != 0) {
+        taskq__txn_due_steady(txn, after->backoff_due_ms);
+    } else if (after->state == TASKQ_STATE_SCHEDULED && after->run_at_ms < due->wall_ms) {
+        due->wall_ms = after->run_at_ms;
+    }
+}
+
+/* ---- the end of it -------------------------------------------------------------------------------------------------- */
+
+static int write_counters(taskq__txn *txn)
+{
+    for (taskq__place *place = txn->first_place; place != NULL; place = place->next_made) {
+        for (int state = 1; state < TASKQ_STATE_COUNT; state++) {
+            if (place->delta[state] == 0) {
+                continue;
+            }
+            taskq__cmd add = taskq__cmd_of(txn->conn, TASKQ__SQL_COUNTER_ADD);
+            taskq__cmd_text(&add, place->queue);
+            taskq__cmd_int(&add, state);
+            taskq__cmd_int(&add, place->delta[state]);
+            int rc = taskq__cmd_run(&add);
+            if (rc != SQLITE_OK) {
+                return rc;
+            }
+        }
+    }
+    return SQLITE_OK;
+}
+
+int taskq__txn_flush(taskq__txn *txn)
+{
+    int rc = write_counters(txn);
+    if (rc == SQLITE_OK && txn->last_id_moved) {
+        taskq__cmd write = taskq__cmd_of(txn->conn, TASKQ__SQL_META_WRITE);
+        taskq__cmd_text(&write, TASKQ_TEXT("last_id"));
+        taskq__cmd_int(&write, txn->last_id);
+        rc = taskq__cmd_run(&write);
+    }
+    return rc;
+}

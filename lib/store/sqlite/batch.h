@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* One batch at work: what is gathered while its ops run and written or handed out once at its end. Results are SQLite's codes. */
+#ifndef TASKQ_STORE_SQLITE_BATCH_H
+#define TASKQ_STORE_SQLITE_BATCH_H
+
+#include "store/sqlite/db.h"
+#include "store/sqlite/rows.h"
+
+/* A queue (type "") or a type of a queue that this batch has touched. */
+typedef struct taskq__place {
+    taskq_text queue, type;
+    uint64_t hash;
+    bool known, there, paused;        /* of a queue: its settings were read; there is such a queue; it is paused */
+    int64_t delta[TASKQ_STATE_COUNT]; /* of a queue: what to add to its counters */
+    int64_t ready;                    /* of a type: jobs made ready and not claimed */
+    struct taskq__place *next_made;   /* all places, in the order in which they came */
+} taskq__place;
+
+typedef struct taskq__txn {
+    taskq__db *db;
+    taskq__conn *conn;
+    taskq_batch *batch;
+    taskq_arena *arena; /* the batch's */
+    taskq_now now;
+    taskq__place **places; /* open addressing by hash */
+    uint32_t place_room, place_count;
+    taskq__place *first_place, *last_place;
+    int64_t *ready_ids; /* open addressing: jobs made ready in this batch; 0: free, -1: was one */
+    uint32_t ready_room, ready_used;
+    int64_t last_id; /* the last id given out; -1: not read yet */
+    bool last_id_moved;
+} taskq__txn;
+
+/* ---- batch.c */
+void taskq__txn_init(taskq__txn *txn, taskq__db *db, taskq_batch *batch);
+/* Counters, ids: written before COMMIT. */
+int taskq__txn_flush(taskq__txn *txn);
+/* batch->ready: after COMMIT. */
+void taskq__txn_hand_out_ready(taskq__txn *txn);
+/* NULL: no memory. `type` size 0: the queue itself. */
+taskq__place *taskq__txn_place(taskq__txn *txn, taskq_text queue, taskq_text type);
+/* The queue's settings, read once a batch; made where it is not there and `make`. NULL with *rc set: failed. */
+taskq__place *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int *rc);
+int taskq__txn_next_id(taskq__txn *txn, int64_t *out);
+int taskq__txn_count(taskq__txn *txn, taskq_text queue, taskq_state from, taskq_state to); /* 0: from or to nowhere */
+int taskq__txn_made_ready(taskq__txn *txn, const taskq_job *job);
+int taskq__txn_was_claimed(taskq__txn *txn, const taskq_job *job);
+void taskq__txn_due(taskq__txn *txn, const taskq_job *after); /* into batch->next_due */
+void taskq__txn_due_steady(taskq__txn *txn, int64_t steady_ms);
+
+/* ---- moves.c: what the state machine decided becomes rows. `poll`: of the claim that made the lease, else empty. */
+int taskq__move_write(taskq__txn *txn, const taskq__row *before, const taskq_event *event, const taskq_move *move,
+                      taskq_text poll);
+
+/* ---- ops_*.c: one op; its outcome goes into the op. */
+int taskq__op_queue(taskq__txn *txn, taskq_op *op);
+int taskq__op_beat(taskq__txn *txn, taskq_op *op);
+int taskq__op_settle(taskq__txn *txn, taskq_op *op);
+int taskq__op_enqueue(taskq__txn *txn, taskq_op *op);
+int taskq__op_claim(taskq__txn *txn, taskq_op *op);
+int taskq__op_walk(taskq__txn *txn, taskq_op *op);
+
+/* A live job that has this unique_key; 0: none. */
+int taskq__unique_find(taskq__txn *txn, taskq_text queue, taskq_text key, int64_t *out);
+
+#endif

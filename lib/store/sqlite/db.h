@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* The SQLite store's object: one writing connection, a pool of reading ones, a lock on the file. */
+#ifndef TASKQ_STORE_SQLITE_DB_H
+#define TASKQ_STORE_SQLITE_DB_H
+
+#include <taskq/sqlite.h>
+#include <taskq/sys/store.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/sqlite/lock.h"
+#include "store/sqlite/sql.h"
+
+enum {
+    TASKQ__READERS_DEFAULT = 4,
+    TASKQ__READERS_MAX = 64,
+    TASKQ__PREFIX_BYTES_MAX = 32,
+    TASKQ__BUSY_MS = 250 /* how long to wait for another process that has the file locked */
+};
+
+typedef struct taskq__db {
+    char *path; /* ":memory:" has no readers, no lock, no upkeep */
+    bool in_memory, host_owned;
+    char prefix[TASKQ__PREFIX_BYTES_MAX + 1];
+    taskq_durability durability;
+    taskq__filelock lock;
+
+    pthread_mutex_t write_lock; /* the writer, and what is guarded by it: a commit, a ping's look, reads of ":memory:" */
+    taskq__conn writer;
+    int wal_pages, wal_tried; /* pages in the WAL after the last commit, and when a checkpoint was tried last */
+    int host_synchronous, host_autocheckpoint, host_busy_ms; /* to be put back */
+
+    pthread_mutex_t read_lock;
+    pthread_cond_t read_free;
+    taskq__conn *readers;
+    taskq__conn **idle; /* guarded by read_lock: a stack of those that nobody uses */
+    uint32_t reader_count, idle_count;
+
+    atomic_bool broken; /* a write or flush failed: nothing is acknowledged any more */
+} taskq__db;
+
+/* ---- connection.c */
+
+/* Open `path` (an existing file, but for ":memory:") for writing or reading and set every pragma that matters. */
+taskq_status taskq__conn_open(const char *path, bool writes, taskq_durability durability, taskq__conn *out,
+                              taskq_error *err);
+void taskq__conn_close(taskq__conn *conn);
+/* The host's connection: checked, set up for the store, and given back as it was. */
+taskq_status taskq__host_take(taskq__db *db, sqlite3 *sqlite, taskq_error *err);
+void taskq__host_give_back(taskq__db *db);
+int taskq__pragma_int(sqlite3 *sqlite, const char *name, int *out);
+
+/* ---- readers.c: a connection for one read, in a snapshot of its own. Waits for other readers, never for the writer. */
+taskq_status taskq__readers_open(taskq__db *db, uint32_t count, taskq_error *err);
+void taskq__readers_close(taskq__db *db);
+taskq_status taskq__read_begin(taskq__db *db, taskq__conn **out, taskq_error *err);
+/* `rc`: how the read went; makes the status of it. */
+taskq_status taskq__read_end(taskq__db *db, taskq__conn *conn, int rc, const char *doing, taskq_error *err);
+
+/* ---- the slots of the ops table, each in the file of its name */
+taskq_status taskq__sqlite_commit(void *self, taskq_batch *batch, taskq_error *err);
+taskq_status taskq__sqlite_get(void *self, int64_t id, uint32_t parts, taskq_now now, taskq_arena *arena,
+                               taskq_job **out, taskq_error *err);
+taskq_status taskq__sqlite_list(void *self, const taskq_filter *filter, taskq_now now, taskq_arena *arena,
+                                taskq_page *out, taskq_error *err);
+taskq_status taskq__sqlite_counts(void *self, const taskq_text *queue, taskq_now now, taskq_arena *arena,
+                                  taskq_counts *out, taskq_error *err);
+taskq_status taskq__sqlite_next_due(void *self, taskq_now *out, taskq_error *err);
+taskq_status taskq__sqlite_ping(void *self, taskq_error *err);
+taskq_status taskq__sqlite_upkeep(void *self, bool idle, taskq_error *err);
+taskq_status taskq__sqlite_backup(void *self, const char *path, taskq_progress_fn *progress, void *user,
+                                  taskq_error *err);
+
+/* ---- open.c: what options mean; shared with backup and check. `prefix` has room for TASKQ__PREFIX_BYTES_MAX + 1. */
+taskq_status taskq__options_check(const taskq_sqlite_options *options, char *prefix, taskq_error *err);
+
+#endif

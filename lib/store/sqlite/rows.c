@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From rows to records. A job is spread over tables so that a move rewrites little; here it is put together again, and
+ * no deeper than asked: the state machine never looks at a payload, so a report does not read one.
+ */
+#include "store/sqlite/rows.h"
+
+#include "core/timekeeper.h"
+
+#include <string.h>
+
+/* In the order of JOB_COLUMNS in statements.c. */
+enum {
+    COLUMN_ID,
+    COLUMN_VERSION,
+    COLUMN_STATE,
+    COLUMN_QUEUE,
+    COLUMN_TYPE,
+    COLUMN_PRIORITY,
+    COLUMN_RUN_AT,
+    COLUMN_ATTEMPT,
+    COLUMN_MAX_ATTEMPTS,
+    COLUMN_TIMEOUT,
+    COLUMN_LEASE,
+    COLUMN_BACKOFF_BASE,
+    COLUMN_BACKOFF_FACTOR,
+    COLUMN_BACKOFF_MAX,
+    COLUMN_BACKOFF_JITTER,
+    COLUMN_BATCH,
+    COLUMN_UNIQUE_KEY,
+    COLUMN_WORKER,
+    COLUMN_CANCEL_REQUESTED,
+    COLUMN_UPDATED_AT,
+    COLUMN_STARTED_AT,
+    COLUMN_FINISHED_AT,
+    COLUMN_LEASE_DUE,
+    COLUMN_TIMEOUT_DUE,
+    COLUMN_BACKOFF_DUE,
+    COLUMN_RESULT_OF,
+    COLUMN_ERROR_OF,
+    COLUMN_EXTRAS,
+    COLUMN_COUNT
+};
+
+void taskq__row_show_lease(taskq_job *job, taskq_now now)
+{
+    job->lease_expires_at_ms = job->state == TASKQ_STATE_RUNNING ? taskq__steady_to_wall(job->lease_due_ms, now) : 0;
+}
+
+static void take_numbers(taskq__cmd *cmd, taskq__row *out)
+{
+    taskq_job *job = &out->job;
+    job->id = taskq__cmd_column(cmd, COLUMN_ID);
+    job->version = taskq__cmd_column(cmd, COLUMN_VERSION);
+    job->state = (taskq_state)taskq__cmd_column(cmd, COLUMN_STATE);
+    job->priority = (int32_t)taskq__cmd_column(cmd, COLUMN_PRIORITY);
+    job->run_at_ms = taskq__cmd_column(cmd, COLUMN_RUN_AT);
+    job->attempt = (int32_t)taskq__cmd_column(cmd, COLUMN_ATTEMPT);
+    job->max_attempts = (int32_t)taskq__cmd_column(cmd, COLUMN_MAX_ATTEMPTS);
+    job->timeout_ms = taskq__cmd_column(cmd, COLUMN_TIMEOUT);
+    job->lease_ms = taskq__cmd_column(cmd, COLUMN_LEASE);
+    job->backoff.base_ms = taskq__cmd_column(cmd, COLUMN_BACKOFF_BASE);
+    job->backoff.factor = sqlite3_column_double(cmd->stmt, COLUMN_BACKOFF_FACTOR);
+    job->backoff.max_ms = taskq__cmd_column(cmd, COLUMN_BACKOFF_MAX);
+    job->backoff.jitter = sqlite3_column_double(cmd->stmt, COLUMN_BACKOFF_JITTER);
+    job->cancel_requested = taskq__cmd_column(cmd, COLUMN_CANCEL_REQUESTED) != 0;
+    job->updated_at_ms = taskq__cmd_column(cmd, COLUMN_UPDATED_AT);
+    job->started_at_ms = taskq__cmd_column(cmd, COLUMN_STARTED_AT);
+    job->finished_at_ms = taskq__cmd_column(cmd, COLUMN_FINISHED_AT);
+    job->lease_due_ms = taskq__cmd_column(cmd, COLUMN_LEASE_DUE);
+    job->timeout_due_ms = taskq__cmd_column(cmd, COLUMN_TIMEOUT_DUE);
+    job->backoff_due_ms = taskq__cmd_column(cmd, COLUMN_BACKOFF_DUE);
+    out->result_of = taskq__cmd_column(cmd, COLUMN_RESULT_OF);
+    out->error_of = taskq__cmd_column(cmd, COLUMN_ERROR_OF);
+    out->extras = (uint32_t)taskq__cmd_column(cmd, COLUMN_EXTRAS);
+}
+
+bool taskq__row_take(taskq__cmd *cmd, taskq_now now, taskq_arena *arena, taskq__row *out)
+{
+    memset(out, 0, sizeof(*out));
+    take_numbers(cmd, out);
+    taskq__row_show_lease(&out->job, now);
+    taskq_job *job = &out->job;
+    return taskq__cmd_column_copy(cmd, COLUMN_QUEUE, arena, &job->queue) &&
+           taskq__cmd_column_copy(cmd, COLUMN_TYPE, arena, &job->type) &&
+           taskq__cmd_column_copy(cmd, COLUMN_BATCH, arena, &job->batch) &&
+           taskq__cmd_column_copy(cmd, COLUMN_UNIQUE_KEY, arena, &job->unique_key) &&
+           taskq__cmd_column_copy(cmd, COLUMN_WORKER, arena, &job->worker);
+}
+
+static void split_tags(taskq_text tags, taskq_job *out)
+{
+    while (tags.size > 0 && out->tag_count < TASKQ_TAGS_MAX) {
+        const char *end = memchr(tags.data, ' ', tags.size);
+        size_t size = end == NULL ? tags.size : (size_t)(end - tags.data);
+        out->tags[out->tag_count++] = (taskq_text){tags.data, size};
+        size += end == NULL ? 0 : 1;
+        tags = (taskq_text){tags.data + size, tags.size - size};
+    }
+}
+
+bool taskq__row_take_payload(taskq__cmd *cmd, int first, taskq_arena *arena, taskq_job *out)
+{
+    taskq_text tags;
+    if (!taskq__cmd_column_copy(cmd, first, arena, &out->payload) ||
+        !taskq__cmd_column_copy(cmd, first + 1, arena, &tags) ||
+        !taskq__cmd_column_copy(cmd, first + 2, arena, &out->traceparent)) {
+        return false;
+    }
+    split_tags(tags, out);
+    out->created_at_ms = taskq__cmd_column(cmd, first + 3);
+    return true;
+}
+
+bool taskq__tags_join(const taskq_job *job, taskq_arena *arena, taskq_text *out)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < job->tag_count; i++) {
+        size += job->tags[i].size + 1;
+    }
+    if (size == 0) {
+        *out = (taskq_text){NULL, 0};
+        return true;
+    }
+    char *text = taskq_arena_alloc(arena, size);
+    if (text == NULL) {
+        return false;
+    }
+    size_t at = 0;
+    for (uint32_t i = 0; i < job->tag_count; i++) {
+        memcpy(text + at, job->tags[i].data, job->tags[i].size);
+        at += job->tags[i].size;
+        text[at++] = ' ';
+    }
+    *out = (taskq_text){text, at - 1};
+    return true;
+}
+
+static int read_text(taskq__conn *conn, taskq__sql which, int64_t id, int64_t version, taskq_arena *arena,
+                     taskq_text *out)
+{
+    taskq__cmd cmd = taskq__cmd_of(conn, which);
+    taskq__cmd_int(&cmd, id);
+    if (version != 0) {
+        taskq__cmd_int(&cmd, version);
+    }
+    if (taskq__cmd_row(&cmd)) {
+        taskq__cmd_column_copy(&cmd, 0, arena, out);
+    }
+    return taskq__cmd_end(&cmd);
+}
+
+int taskq__row_read_texts(taskq__conn *conn, bool progress, taskq_arena *arena, taskq__row *row)
+{
+    taskq_job *job = &row->job;
+    int rc = SQLITE_OK;
+    if (row->result_of != 0) {
+        rc = read_text(conn, TASKQ__SQL_ATTEMPT_TEXT, job->id, row->result_of, arena, &job->result);
+    }
+    if (rc == SQLITE_OK && row->error_of != 0) {
+        rc = read_text(conn, TASKQ__SQL_ATTEMPT_TEXT, job->id, row->error_of, arena, &job->error);
+    }
+    if (rc == SQLITE_OK && progress && (row->extras & TASKQ__HAS_PROGRESS) != 0) {
+        rc = read_text(conn, TASKQ__SQL_PROGRESS_READ, job->id, 0, arena, &job->progress);
+    }
+    return rc;
+}
+
+int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq_now now, taskq_arena *arena,
+                    taskq__row *out, bool *found)
+{
+    bool whole = depth == TASKQ__ROW_WHOLE;
+    taskq__cmd cmd = taskq__cmd_of(conn, whole ? TASKQ__SQL_JOB_READ_WHOLE : TASKQ__SQL_JOB_READ);
+    taskq__cmd_int(&cmd, id);
+    *found = taskq__cmd_row(&cmd);
+    if (*found && taskq__row_take(&cmd, now, arena, out) && whole) {
+        taskq__row_take_payload(&cmd, COLUMN_COUNT, arena, &out->job);
+    }
+    int rc = taskq__cmd_end(&cmd);
+    return rc == SQLITE_OK && *found ? taskq__row_read_texts(conn, whole, arena, out) : rc;
+}

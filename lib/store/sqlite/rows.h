@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows of the database as job records. Results are SQLite's codes, or TASKQ__RC_ARENA. */
+#ifndef TASKQ_STORE_SQLITE_ROWS_H
+#define TASKQ_STORE_SQLITE_ROWS_H
+
+#include <taskq/sys/store.h>
+
+#include "store/sqlite/sql.h"
+
+/* Which side tables have rows of a job: saves looking into them for nothing. */
+enum { TASKQ__HAS_PROGRESS = 1, TASKQ__HAS_LOG = 2, TASKQ__HAS_ATTEMPTS = 4 };
+
+typedef struct taskq__row {
+    taskq_job job;
+    int64_t result_of, error_of; /* the attempts (by version) that have result and error; 0: none */
+    uint32_t extras;
+} taskq__row;
+
+/* How much of a job is read: what the state machine looks at, or all that is shown of it (but attempts and log). */
+typedef enum taskq__row_depth { TASKQ__ROW_NARROW, TASKQ__ROW_WHOLE } taskq__row_depth;
+
+/* The job of that id into the arena; *found false: there is none. */
+int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq_now now, taskq_arena *arena,
+                    taskq__row *out, bool *found);
+
+/* The jobs' columns of a command's current row, from column 0. */
+bool taskq__row_take(taskq__cmd *cmd, taskq_now now, taskq_arena *arena, taskq__row *out);
+/* The payload's columns, from `first`. */
+bool taskq__row_take_payload(taskq__cmd *cmd, int first, taskq_arena *arena, taskq_job *out);
+/* Result, error and progress, from their own tables. `progress` false: that one is not wanted. */
+int taskq__row_read_texts(taskq__conn *conn, bool progress, taskq_arena *arena, taskq__row *row);
+
+/* A running job's lease as it is shown. */
+void taskq__row_show_lease(taskq_job *job, taskq_now now);
+
+/* Tags as they are stored. false: no memory. */
+bool taskq__tags_join(const taskq_job *job, taskq_arena *arena, taskq_text *out);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All SQL that runs after the store is open. It stands in one table so that every statement is prepared once and so that
+ * a test can explain each of them: what a claim or a sweep costs must not depend on how many jobs there are, and one
+ * statement whose plan became a scan or a sort would break that silently. Hence INDEXED BY wherever an index is meant, and
+ * no statistics (ANALYZE) that could change SQLite's mind.
+ */
+#include "store/sqlite/sql.h"
+
+#include <assert.h>
+
+/* In the order of the columns in rows.c. */
+#define JOB_COLUMNS                                                                                                \
+    "j.id, j.version, j.state, j.queue, j.type, j.priority, j.run_at, j.attempt, j.max_attempts, j.timeout_ms, "   \
+    "j.lease_ms, j.backoff_base_ms, j.backoff_factor, j.backoff_max_ms, j.backoff_jitter, j.batch, j.unique_key, " \
+    "j.worker, j.cancel_requested, j.updated_at, j.started_at, j.finished_at, j.lease_due, j.timeout_due, "        \
+    "j.backoff_due, j.result_of, j.error_of, j.extras"
+#define PAYLOAD_COLUMNS "p.payload, p.tags, p.traceparent, p.created_at"
+
+enum { W = TASKQ__SQL_FOR_WRITER, R = TASKQ__SQL_FOR_READER, WR = W | R };
+
+#define SQL(name, use, text) [TASKQ__SQL_##name] = {#name, use, text}
+
+static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
+    SQL(BEGIN_WRITE, W, "BEGIN IMMEDIATE"),
+    SQL(BEGIN_READ, WR, "BEGIN"),
+    SQL(COMMIT, WR, "COMMIT"),
+    SQL(META_READ, WR, "SELECT value FROM @meta WHERE name = ?1"),
+    SQL(META_WRITE, W,
+        "INSERT INTO @meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
+
+    SQL(JOB_READ, W, "SELECT " JOB_COLUMNS " FROM @jobs AS j WHERE j.id = ?1"),
+    /* CROSS JOIN: in this order. */
+    SQL(JOB_READ_WHOLE, WR,
+        "SELECT " JOB_COLUMNS ", " PAYLOAD_COLUMNS
+        " FROM @jobs AS j CROSS JOIN @payloads AS p WHERE j.id = ?1 AND p.id = j.id"),
+    SQL(JOB_INSERT, W,
+        "INSERT INTO @jobs (id, version, state, claimable, queue, type, priority, run_at, attempt, max_attempts, timeout_ms, "
+        "lease_ms, backoff_base_ms, backoff_factor, backoff_max_ms, backoff_jitter, batch, unique_key, updated_at, "
+        "finished_at, backoff_due) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"),
+    SQL(JOB_UPDATE, W,
+        "UPDATE @jobs SET version = ?1, state = ?2, claimable = ?3, run_at = ?4, attempt = ?5, worker = ?6, poll = ?7, "
+        "cancel_requested = ?8, updated_at = ?9, started_at = ?10, finished_at = ?11, lease_due = ?12, timeout_due = ?13, "
+        "expires_at = ?14, backoff_due = ?15, result_of = ?16, error_of = ?17, extras = ?18 WHERE id = ?19"),
+    SQL(JOB_BEAT_READ, W,
+        "SELECT version, state, lease_ms, cancel_requested, timeout_due, extras FROM @jobs WHERE id = ?1"),
+    SQL(JOB_BEAT, W, "UPDATE @jobs SET lease_due = ?1, expires_at = ?2, extras = ?3 WHERE id = ?4"),
+    SQL(JOB_ASK_CANCEL, W, "UPDATE @jobs SET cancel_requested = ?1, updated_at = ?2 WHERE id = ?3"),
+    SQL(JOB_DELETE, W, "DELETE FROM @jobs WHERE id = ?1"),
+    SQL(PAYLOAD_READ, R, "SELECT " PAYLOAD_COLUMNS " FROM @payloads AS p WHERE p.id = ?1"),
+    SQL(PAYLOAD_INSERT, W,
+        "INSERT INTO @payloads (id, created_at, tags, traceparent, payload) VALUES (?1, ?2, ?3, ?4, ?5)"),
+    SQL(PAYLOAD_DELETE, W, "DELETE FROM @payloads WHERE id = ?1"),
+
+    SQL(HEAD_ANY, W,
+        "SELECT id, priority, run_at FROM @jobs INDEXED BY @jobs_ready_any "
+        "WHERE claimable = 1 AND queue = ?1 ORDER BY priority DESC, run_at, id LIMIT ?2"),
+    SQL(HEAD_TYPE, W,
+        "SELECT id, priority, run_at FROM @jobs INDEXED BY @jobs_ready_type "
+        "WHERE claimable = 1 AND queue = ?1 AND type = ?2 ORDER BY priority DESC, run_at, id LIMIT ?3"),
+    SQL(POLL_HELD, W,
+        "SELECT id FROM @jobs INDEXED BY @jobs_poll WHERE worker = ?1 AND poll = ?2 AND poll IS NOT NULL LIMIT ?3"),
+    SQL(UNIQUE_FIND, W,
+        "SELECT id FROM @jobs INDEXED BY @jobs_unique "
+        "WHERE queue = ?1 AND unique_key = ?2 AND unique_key IS NOT NULL AND state < 5"),
+    SQL(EXPIRED, W,
+        "SELECT id FROM @jobs INDEXED BY @jobs_expires WHERE state = 4 AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2"),
+    SQL(DUE_WALL, W,
+        "SELECT id FROM @jobs INDEXED BY @jobs_due_wall "
+        "WHERE state = 2 AND backoff_due IS NULL AND run_at <= ?1 ORDER BY run_at LIMIT ?2"),
+    SQL(DUE_STEADY, W,
+        "SELECT id FROM @jobs INDEXED BY @jobs_due_steady "
+        "WHERE state = 2 AND backoff_due IS NOT NULL AND backoff_due <= ?1 ORDER BY backoff_due LIMIT ?2"),
+    SQL(OLD_DONE, W,
+        "SELECT id FROM @jobs INDEXED BY @jobs_finished "
+        "WHERE state IN (5, 7) AND finished_at <= ?1 ORDER BY finished_at LIMIT ?2"),
+    SQL(OLD_FAILED, W,
+        "SELECT id FROM @jobs INDEXED BY @jobs_failed WHERE state = 6 AND finished_at <= ?1 ORDER BY finished_at LIMIT ?2"),
+
+    SQL(ATTEMPT_INSERT, W,
+        "INSERT INTO @attempts (job_id, version, attempt, outcome, worker, started_at, finished_at, digest, text) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+    SQL(ATTEMPT_TEXT, WR, "SELECT text FROM @attempts WHERE job_id = ?1 AND version = ?2"),
+    SQL(ATTEMPT_DIGEST, W, "SELECT digest FROM @attempts WHERE job_id = ?1 AND version = ?2 AND digest IS NOT NULL"),
+    SQL(ATTEMPT_NTH_LAST, W, "SELECT version FROM @attempts WHERE job_id = ?1 ORDER BY version DESC LIMIT 1 OFFSET ?2"),
+    SQL(ATTEMPTS_READ, R,
+        "SELECT attempt, outcome, worker, started_at, finished_at, text FROM @attempts WHERE job_id = ?1 "
+        "ORDER BY version DESC LIMIT ?2"),
+    SQL(ATTEMPTS_PRUNE, W, "DELETE FROM @attempts WHERE job_id = ?1 AND version <= ?2 AND version <> ?3"),
+    SQL(ATTEMPTS_DELETE, W, "DELETE FROM @attempts WHERE job_id = ?1"),
+    SQL(PROGRESS_READ, WR, "SELECT progress FROM @progress WHERE id = ?1"),
+    SQL(PROGRESS_WRITE, W,
+        "INSERT INTO @progress (id, progress) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET progress = excluded.progress"),
+    SQL(PROGRESS_DELETE, W, "DELETE FROM @progress WHERE id = ?1"),
+    SQL(LOG_READ, R, "SELECT chunk FROM @logs WHERE job_id = ?1 ORDER BY end_at"),
+    SQL(LOG_LAST, W, "SELECT end_at, chunk FROM @logs WHERE job_id = ?1 ORDER BY end_at DESC LIMIT 1"),
+    SQL(LOG_INSERT, W, "INSERT INTO @logs (job_id, end_at, chunk) VALUES (?1, ?2, ?3)"),
+    SQL(LOG_DELETE_ONE, W, "DELETE FROM @logs WHERE job_id = ?1 AND end_at = ?2"),
+    SQL(LOG_PRUNE, W, "DELETE FROM @logs WHERE job_id = ?1 AND end_at <= ?2"),
+    SQL(LOG_DELETE, W, "DELETE FROM @logs WHERE job_id = ?1"),
+
+    SQL(QUEUE_READ, WR, "SELECT paused FROM @queues WHERE name = ?1"),
+    SQL(QUEUE_MAKE, W, "INSERT INTO @queues (name) VALUES (?1)"),
+    SQL(QUEUE_PAUSE, W, "UPDATE @queues SET paused = ?1 WHERE name = ?2"),
+    SQL(QUEUES_READ, R, "SELECT name, paused FROM @queues WHERE name > ?1 ORDER BY name"),
+    SQL(COUNTER_ADD, W,
+        "INSERT INTO @counters (queue, state, n) VALUES (?1, ?2, ?3) ON CONFLICT (queue, state) DO UPDATE SET n = n + excluded.n"),
+    SQL(COUNTERS_READ, R, "SELECT state, n FROM @counters WHERE queue = ?1"),
+    SQL(KEY_READ, W, "SELECT digest, jobs, expires_at FROM @keys WHERE key = ?1"),
+    SQL(KEY_WRITE, W,
+        "INSERT INTO @keys (key, digest, jobs, expires_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE SET "
+        "digest = excluded.digest, jobs = excluded.jobs, expires_at = excluded.expires_at"),
+    SQL(KEYS_OLD, W,
+        "SELECT key FROM @keys INDEXED BY @keys_expires WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2"),
+    SQL(KEY_DELETE, W, "DELETE FROM @keys WHERE key = ?1"),
+
+    SQL(LIST, R, "SELECT " JOB_COLUMNS " FROM @jobs AS j WHERE j.id < ?1 ORDER BY j.id DESC"),
+    SQL(OLDEST_READY, R,
+        "SELECT priority, run_at FROM @jobs INDEXED BY @jobs_ready_any "
+        "WHERE claimable = 1 AND queue = ?1 AND priority < ?2 ORDER BY priority DESC, run_at LIMIT 1"),
+    /* A bound that every row is above makes a search of what would be explained as a scan. */
+    SQL(NEXT_EXPIRES, R,
+        "SELECT expires_at FROM @jobs INDEXED BY @jobs_expires WHERE state = 4 AND expires_at >= ?1 ORDER BY expires_at LIMIT 1"),
+    SQL(NEXT_RUN_AT, R,
+        "SELECT run_at FROM @jobs INDEXED BY @jobs_due_wall "
+        "WHERE state = 2 AND backoff_due IS NULL AND run_at >= ?1 ORDER BY run_at LIMIT 1"),
+    SQL(NEXT_BACKOFF, R,
+        "SELECT backoff_due FROM @jobs INDEXED BY @jobs_due_steady "
+        "WHERE state = 2 AND backoff_due IS NOT NULL AND backoff_due >= ?1 ORDER BY backoff_due LIMIT 1"),
+};
+
+const taskq__sql_text *taskq__sql_at(taskq__sql which)
+{
+    assert(which < TASKQ__SQL_COUNT && texts[which].text != NULL);
+    return &texts[which];
+}
