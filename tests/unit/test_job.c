@@ -287,8 +287,16 @@ START_TEST(words_of_numbers_that_are_none_are_unknown)
     ck_assert_str_eq(taskq_state_name((taskq_state)0), "unknown");
     ck_assert_str_eq(taskq_state_name((taskq_state)8), "unknown");
     ck_assert_str_eq(taskq_state_name((taskq_state)1000), "unknown");
-    ck_assert_str_eq(taskq_outcome_name(TASKQ_OUTCOME_TIMED_OUT), "timed_out");
     ck_assert_str_eq(taskq_outcome_name((taskq_outcome)77), "unknown");
+}
+END_TEST
+
+START_TEST(outcomes_have_the_names_that_the_api_shows)
+{
+    static const char *const names[] = {"none", "succeeded", "failed", "timed_out", "lost", "released", "canceled"};
+    for (int i = 0; i <= TASKQ_OUTCOME_CANCELED; i++) {
+        ck_assert_str_eq(taskq_outcome_name((taskq_outcome)i), names[i]);
+    }
 }
 END_TEST
 
@@ -311,4 +319,5 @@ TASKQ_TESTS(a_job_with_a_type_alone_is_taken, a_job_without_a_type_is_refused, a
             factor_and_jitter_are_checked_and_nan_is_in_no_range, a_new_job_keeps_its_fields_and_has_no_state,
             a_new_job_is_due_now_at_its_time_or_after_its_delay, a_malformed_traceparent_is_ignored,
             the_sweep_looks_at_the_earlier_of_lease_and_time_out, state_names_are_read_back_and_nothing_else_is,
-            words_of_numbers_that_are_none_are_unknown, a_report_is_told_from_any_other_by_its_digest)
+            words_of_numbers_that_are_none_are_unknown, outcomes_have_the_names_that_the_api_shows,
+            a_report_is_told_from_any_other_by_its_digest)
