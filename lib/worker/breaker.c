@@ -26,13 +26,14 @@ static bool is_http_url(const char *url)
     return fine && strlen(url) <= 2048 && strstr(url, "://")[3] != '\0';
 }
 
-taskq_status taskq__servers_init(taskq__servers *servers, const char *const *urls, uint32_t count, const taskq_log *log, taskq__rng *rng,
-    taskq_error *err)
+taskq_status taskq__servers_init(taskq__servers *servers, const char *const *urls, uint32_t count, const taskq_log *log,
+                                 taskq__rng *rng, taskq_error *err)
 {
     const char *fallback = default_url;
     *servers = (taskq__servers){.log = log, .rng = rng};
     if (count > TASKQ__SERVERS_MAX) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "/servers", "%u servers are more than %d", count, TASKQ__SERVERS_MAX);
+        return taskq__fail_field(err, TASKQ_EINVAL, "/servers", "%u servers are more than %d", count,
+                                 TASKQ__SERVERS_MAX);
     }
     if (count == 0) {
         urls = &fallback;
@@ -41,7 +42,7 @@ taskq_status taskq__servers_init(taskq__servers *servers, const char *const *url
     for (uint32_t i = 0; i < count; i++) {
         if (urls[i] == NULL || !is_http_url(urls[i])) {
             return taskq__fail_field(err, TASKQ_EINVAL, "/servers", "\"%.200s\" is no URL of a server, such as %s",
-                urls[i] == NULL ? "" : urls[i], default_url);
+                                     urls[i] == NULL ? "" : urls[i], default_url);
         }
         servers->list[i].url = strdup(urls[i]);
         if (servers->list[i].url == NULL) {
@@ -60,8 +61,8 @@ void taskq__servers_clear(taskq__servers *servers)
     servers->count = 0;
 }
 
-static void log_server(const taskq__servers *servers, taskq_log_level level, const taskq__server *server, const char *message,
-    const char *why, int64_t retry_in_ms)
+static void log_server(const taskq__servers *servers, taskq_log_level level, const taskq__server *server,
+                       const char *message, const char *why, int64_t retry_in_ms)
 {
     taskq_log_field fields[3] = {{"server", server->url, 0}, {"error", why, 0}, {"retry_in_ms", NULL, retry_in_ms}};
     taskq__log(servers->log, level, "worker", message, fields, why == NULL ? 1 : 3);
@@ -104,25 +105,28 @@ void taskq__servers_answered(taskq__servers *servers, uint32_t index)
     server->failures = 0;
 }
 
-void taskq__servers_failed(taskq__servers *servers, uint32_t index, int64_t now_ms, int64_t at_least_ms, bool denied, const char *why)
+void taskq__servers_failed(taskq__servers *servers, uint32_t index, int64_t now_ms, int64_t at_least_ms, bool denied,
+                           const char *why)
 {
     taskq__server *server = &servers->list[index];
     if (server->state == TASKQ__BREAKER_OPEN) {
         return; /* another request of the same moment opened it: one outage is one failure */
     }
     int64_t floor_ms = at_least_ms < RETRY_AFTER_MS_MAX ? at_least_ms : RETRY_AFTER_MS_MAX;
-    int64_t delay_ms = floor_ms + taskq__backoff_full_jitter_ms(TASKQ__BREAKER_BASE_MS, TASKQ__BREAKER_MAX_MS, server->failures,
-                                      taskq__rng_next(servers->rng));
+    int64_t delay_ms = floor_ms + taskq__backoff_full_jitter_ms(TASKQ__BREAKER_BASE_MS, TASKQ__BREAKER_MAX_MS,
+                                                                server->failures, taskq__rng_next(servers->rng));
     bool was_closed = server->state == TASKQ__BREAKER_CLOSED;
     server->state = TASKQ__BREAKER_OPEN;
     server->open_until_ms = now_ms + delay_ms;
     server->failures += server->failures < 32 ? 1 : 0;
     if (denied) {
-        log_server(servers, was_closed ? TASKQ_LOG_ERROR : TASKQ_LOG_DEBUG, server,
-            "the server does not let this worker in: give it the token of a worker; breaker open, it is tried again", why, delay_ms);
+        log_server(
+            servers, was_closed ? TASKQ_LOG_ERROR : TASKQ_LOG_DEBUG, server,
+            "the server does not let this worker in: give it the token of a worker; breaker open, it is tried again",
+            why, delay_ms);
     } else {
         log_server(servers, was_closed ? TASKQ_LOG_WARN : TASKQ_LOG_DEBUG, server,
-            "breaker open: the server cannot be asked; results are kept until it can", why, delay_ms);
+                   "breaker open: the server cannot be asked; results are kept until it can", why, delay_ms);
     }
 }
 

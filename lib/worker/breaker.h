@@ -12,12 +12,16 @@
 
 enum { TASKQ__SERVERS_MAX = 16, TASKQ__BREAKER_BASE_MS = 500, TASKQ__BREAKER_MAX_MS = 30000 };
 
-typedef enum taskq__breaker_state { TASKQ__BREAKER_CLOSED = 0, TASKQ__BREAKER_OPEN, TASKQ__BREAKER_HALF_OPEN } taskq__breaker_state;
+typedef enum taskq__breaker_state {
+    TASKQ__BREAKER_CLOSED = 0,
+    TASKQ__BREAKER_OPEN,
+    TASKQ__BREAKER_HALF_OPEN
+} taskq__breaker_state;
 
 typedef struct taskq__server {
     char *url;
     taskq__breaker_state state;
-    uint32_t failures;    /* in a row */
+    uint32_t failures; /* in a row */
     int64_t open_until_ms;
 } taskq__server;
 
@@ -29,8 +33,8 @@ typedef struct taskq__servers {
 } taskq__servers;
 
 /* EINVAL: too many, or one that is no http(s) URL. `log` and `rng` are borrowed. Clear it in any case. */
-taskq_status taskq__servers_init(taskq__servers *servers, const char *const *urls, uint32_t count, const taskq_log *log, taskq__rng *rng,
-    taskq_error *err);
+taskq_status taskq__servers_init(taskq__servers *servers, const char *const *urls, uint32_t count, const taskq_log *log,
+                                 taskq__rng *rng, taskq_error *err);
 void taskq__servers_clear(taskq__servers *servers);
 
 /* The server to ask now; false: none may be asked yet, `in_ms` says when one may (-1: when the answer of the one that is being tried is there).
@@ -39,7 +43,8 @@ bool taskq__servers_pick(taskq__servers *servers, int64_t now_ms, uint32_t *inde
 
 /* What came of asking it. `at_least_ms`: it said Retry-After. `why`: for the log. `denied`: it does not accept our token. */
 void taskq__servers_answered(taskq__servers *servers, uint32_t index);
-void taskq__servers_failed(taskq__servers *servers, uint32_t index, int64_t now_ms, int64_t at_least_ms, bool denied, const char *why);
+void taskq__servers_failed(taskq__servers *servers, uint32_t index, int64_t now_ms, int64_t at_least_ms, bool denied,
+                           const char *why);
 /* The request was taken back before its end: nothing is known. */
 void taskq__servers_abandoned(taskq__servers *servers, uint32_t index, int64_t now_ms);
 

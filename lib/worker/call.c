@@ -169,7 +169,7 @@ static taskq_status add_header(struct curl_slist **list, const char *line, taskq
 }
 
 static taskq_status make_headers(const taskq__http *http, const taskq__http_request *request, struct curl_slist **list,
-    taskq_error *err)
+                                 taskq_error *err)
 {
     bool typed = false, authorized = false;
     for (uint32_t i = 0; i < request->header_count; i++) {
@@ -241,7 +241,8 @@ static bool collect_headers(taskq__http *http)
         return false;
     }
     struct curl_header *header = NULL;
-    while (reply->header_count < HEADERS_MAX && (header = curl_easy_nextheader(http->easy, CURLH_HEADER, -1, header)) != NULL) {
+    while (reply->header_count < HEADERS_MAX &&
+           (header = curl_easy_nextheader(http->easy, CURLH_HEADER, -1, header)) != NULL) {
         size_t name = strlen(header->name), value = strlen(header->value);
         bytes += name + value;
         if (bytes > HEADER_BYTES_MAX) {
@@ -282,7 +283,8 @@ static void read_outcome(taskq__http *http, CURLcode code)
     } else if (reply->class == TASKQ__HTTP_REFUSED || reply->class == TASKQ__HTTP_ABORTED) {
         snprintf(reply->text, sizeof(reply->text), "%s", taskq__http_class_name(reply->class));
     } else {
-        snprintf(reply->text, sizeof(reply->text), "%s", http->reason[0] != '\0' ? http->reason : curl_easy_strerror(code));
+        snprintf(reply->text, sizeof(reply->text), "%s",
+                 http->reason[0] != '\0' ? http->reason : curl_easy_strerror(code));
     }
 }
 
@@ -299,7 +301,8 @@ static taskq_status check_request(const taskq__http_request *request, taskq_erro
     return TASKQ_OK;
 }
 
-taskq_status taskq__http_call(taskq__http *http, const taskq__http_request *request, taskq__http_reply *reply, taskq_error *err)
+taskq_status taskq__http_call(taskq__http *http, const taskq__http_request *request, taskq__http_reply *reply,
+                              taskq_error *err)
 {
     struct curl_slist *headers = NULL;
     taskq_status status = check_request(request, err);

@@ -5,14 +5,11 @@
  */
 #include "core/arena.h"
 #include "core/fail.h"
-#include "core/job.h"
 #include "core/scan.h"
 #include "core/text.h"
-#include "wire/record.h"
 #include "worker/breaker.h"
+#include "worker/client.h"
 #include "worker/transport.h"
-
-#include <taskq/client.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +22,8 @@ enum {
     TIMEOUT_MS_MAX = 600000,
     CONNECT_TIMEOUT_MS = 3000,
     REPLY_BYTES_MAX_DEFAULT = 16 << 20,
-    BODY_BYTES_MAX = 256 << 20,
     URL_BYTES_MAX = 16384,
-    KEY_BYTES_MAX = 256,
-    WAIT_FIRST_MS = 20,
-    WAIT_MOST_MS = 1000,
-    WAIT_OUTAGE_MS = 60000
+    KEY_BYTES_MAX = 256
 };
 
 struct taskq_client {
@@ -42,7 +35,7 @@ struct taskq_client {
     size_t reply_bytes_max;
 };
 
-static int64_t now_ms(void)
+int64_t taskq__client_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -62,7 +55,8 @@ taskq_status taskq_client_open(const taskq_client_options *from, taskq_client **
     }
     int64_t timeout_ms = options.timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : options.timeout_ms;
     if (timeout_ms < TIMEOUT_MS_MIN || timeout_ms > TIMEOUT_MS_MAX) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "/timeout_ms", "the time-out is %d to %d ms", TIMEOUT_MS_MIN, TIMEOUT_MS_MAX);
+        return taskq__fail_field(err, TASKQ_EINVAL, "/timeout_ms", "the time-out is %d to %d ms", TIMEOUT_MS_MIN,
+                                 TIMEOUT_MS_MAX);
     }
     taskq_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
@@ -83,6 +77,12 @@ taskq_status taskq_client_open(const taskq_client_options *from, taskq_client **
     }
     *out = client;
     return TASKQ_OK;
+}
+
+void taskq__client_draw_key(taskq_client *client, char out[TASKQ__DRAWN_KEY_BYTES])
+{
+    snprintf(out, TASKQ__DRAWN_KEY_BYTES, "%016llx%016llx", (unsigned long long)taskq__rng_next(&client->rng),
+             (unsigned long long)taskq__rng_next(&client->rng));
 }
 
 void taskq_client_close(taskq_client *client)
@@ -112,8 +112,10 @@ static void copy_member(const taskq__json *json, taskq_arena *arena, const char 
 {
     taskq_text text;
     uint32_t node = taskq__json_member(json, 0, key);
-    if (node != 0 && json->nodes[node].kind == TASKQ__JSON_STRING && taskq__json_string(json, node, arena, &text, NULL) == TASKQ_OK) {
-        snprintf(out, bytes, "%.*s", (int)(text.size < bytes ? text.size : bytes - 1), text.data == NULL ? "" : text.data);
+    if (node != 0 && json->nodes[node].kind == TASKQ__JSON_STRING &&
+        taskq__json_string(json, node, arena, &text, NULL) == TASKQ_OK) {
+        snprintf(out, bytes, "%.*s", (int)(text.size < bytes ? text.size : bytes - 1),
+                 text.data == NULL ? "" : text.data);
     }
 }
 
@@ -124,14 +126,15 @@ static void read_problem(taskq_text body, problem *out)
     taskq__json json;
     *out = (problem){.slug = ""};
     taskq_arena *arena = taskq__arena_new(0);
-    if (arena != NULL && taskq__json_scan(body, NULL, arena, &json, NULL) == TASKQ_OK && json.nodes[0].kind == TASKQ__JSON_OBJECT) {
+    if (arena != NULL && taskq__json_scan(body, NULL, arena, &json, NULL) == TASKQ_OK &&
+        json.nodes[0].kind == TASKQ__JSON_OBJECT) {
         copy_member(&json, arena, "type", type, sizeof(type));
         copy_member(&json, arena, "title", out->detail, sizeof(out->detail));
         copy_member(&json, arena, "detail", out->detail, sizeof(out->detail));
         copy_member(&json, arena, "field", out->field, sizeof(out->field));
     }
     if (strncmp(type, prefix, sizeof(prefix) - 1) == 0) {
-        snprintf(out->slug, sizeof(out->slug), "%s", type + sizeof(prefix) - 1);
+        snprintf(out->slug, sizeof(out->slug), "%.63s", type + sizeof(prefix) - 1);
     }
     taskq__arena_free(arena);
 }
@@ -172,14 +175,8 @@ static taskq_status explain(const taskq__http_reply *got, taskq_error *err)
 
 /* ---- one request ----------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct question {
-    const char *method, *path;
-    taskq_text body;
-    const char *key;         /* idempotency key */
-    taskq_text traceparent;
-} question;
-
-static taskq_status ask(taskq_client *client, const question *q, uint32_t server, int64_t left_ms, taskq__http_reply *got, taskq_error *err)
+static taskq_status ask(taskq_client *client, const taskq__question *q, uint32_t server, int64_t left_ms,
+                        taskq__http_reply *got, taskq_error *err)
 {
     const char *base = client->servers.list[server].url;
     size_t size = strlen(base);
@@ -212,20 +209,21 @@ static taskq_status ask(taskq_client *client, const question *q, uint32_t server
     request.timeout_ms = left_ms;
     request.connect_timeout_ms = left_ms < CONNECT_TIMEOUT_MS ? left_ms : CONNECT_TIMEOUT_MS;
     request.body_bytes_max = client->reply_bytes_max;
-    taskq_status status =
-        url.failed ? taskq__fail(err, TASKQ_EINVAL, "the path is too long") : taskq__http_call(client->http, &request, got, err);
+    taskq_status status = url.failed ? taskq__fail(err, TASKQ_EINVAL, "the path is too long")
+                                     : taskq__http_call(client->http, &request, got, err);
     taskq__buf_clear(&url);
     return status;
 }
 
 /* Would doing it twice be the same as doing it once? */
-static bool is_repeatable(const question *q)
+static bool is_repeatable(const taskq__question *q)
 {
-    return q->key != NULL || strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 || strcmp(q->method, "PUT") == 0;
+    return q->key != NULL || strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 ||
+           strcmp(q->method, "PUT") == 0;
 }
 
 /* Whether another server, or the same once more, is to be asked after this. */
-static bool should_go_on(const question *q, const taskq__http_reply *got)
+static bool should_go_on(const taskq__question *q, const taskq__http_reply *got)
 {
     switch (got->class) {
     case TASKQ__HTTP_OK: return got->status == 502 || got->status == 503 || got->status == 504;
@@ -250,15 +248,15 @@ static taskq_status no_answer(const taskq__http_reply *got, taskq_error *err)
     return taskq__fail(err, TASKQ_EUNAVAIL, "no server could be asked: %s", got->text);
 }
 
-static taskq_status exchange(taskq_client *client, const question *q, taskq__http_reply *got, taskq_error *err)
+static taskq_status exchange(taskq_client *client, const taskq__question *q, taskq__http_reply *got, taskq_error *err)
 {
-    int64_t until_ms = now_ms() + client->timeout_ms;
+    int64_t until_ms = taskq__client_now_ms() + client->timeout_ms;
     uint32_t count = client->servers.count, first = client->servers.current;
     bool sent = false;
     /* Each server once, and the first once more: a connection that broke says nothing about the server. */
     for (uint32_t i = 0; i <= count; i++) {
         uint32_t server = (first + i) % count;
-        int64_t left_ms = until_ms - now_ms();
+        int64_t left_ms = until_ms - taskq__client_now_ms();
         if (i > 0 && left_ms <= 0) {
             break;
         }
@@ -279,8 +277,9 @@ static taskq_status exchange(taskq_client *client, const question *q, taskq__htt
     if (got->class != TASKQ__HTTP_OK) {
         return no_answer(got, err);
     }
-    return got->truncated ? taskq__fail(err, TASKQ_EPROTO, "the answer is longer than %zu bytes", client->reply_bytes_max)
-                          : explain(got, err);
+    return got->truncated
+               ? taskq__fail(err, TASKQ_EPROTO, "the answer is longer than %zu bytes", client->reply_bytes_max)
+               : explain(got, err);
 }
 
 static void hand_over(taskq__http_reply *got, taskq_reply *reply)
@@ -295,16 +294,6 @@ static void hand_over(taskq__http_reply *got, taskq_reply *reply)
     taskq__buf_init(&got->body, 0); /* the memory is the reply's now */
 }
 
-static taskq_status request(taskq_client *client, const question *q, taskq_reply *reply, taskq_error *err)
-{
-    taskq__http_reply got;
-    taskq__http_reply_init(&got);
-    taskq_status status = exchange(client, q, &got, err);
-    hand_over(&got, reply);
-    taskq__http_reply_clear(&got);
-    return status;
-}
-
 static bool is_idempotency_key(const char *key)
 {
     size_t size = strlen(key);
@@ -316,215 +305,25 @@ static bool is_idempotency_key(const char *key)
     return size >= 1 && size <= KEY_BYTES_MAX;
 }
 
-taskq_status taskq_client_request(taskq_client *client, const char *method, const char *path, taskq_text body, const char *idempotency_key,
-    taskq_reply *reply, taskq_error *err)
+taskq_status taskq__client_send(taskq_client *client, const taskq__question *q, taskq_reply *reply, taskq_error *err)
+{
+    taskq__http_reply got;
+    if (q->key != NULL && !is_idempotency_key(q->key)) {
+        return taskq__fail(err, TASKQ_EINVAL, "an idempotency key is 1 to %d visible ASCII characters", KEY_BYTES_MAX);
+    }
+    taskq__http_reply_init(&got);
+    taskq_status status = exchange(client, q, &got, err);
+    hand_over(&got, reply);
+    taskq__http_reply_clear(&got);
+    return status;
+}
+
+taskq_status taskq_client_request(taskq_client *client, const char *method, const char *path, taskq_text body,
+                                  const char *idempotency_key, taskq_reply *reply, taskq_error *err)
 {
     if (client == NULL || method == NULL || path == NULL || path[0] != '/') {
         return taskq__fail(err, TASKQ_EINVAL, "a client, a method and a path that begins with '/' are required");
     }
-    if (idempotency_key != NULL && !is_idempotency_key(idempotency_key)) {
-        return taskq__fail(err, TASKQ_EINVAL, "an idempotency key is 1 to %d visible ASCII characters", KEY_BYTES_MAX);
-    }
-    question q = {.method = method, .path = path, .body = body, .key = idempotency_key};
-    return request(client, &q, reply, err);
-}
-
-/* ---- enqueueing -------------------------------------------------------------------------------------------------------------------------- */
-
-static taskq_status write_job(taskq__buf *buf, const taskq_new_job *job, taskq_error *err)
-{
-    if (job == NULL || job->struct_size < sizeof(size_t)) {
-        return taskq__fail(err, TASKQ_EINVAL, "a job with its struct_size is required");
-    }
-    taskq_new_job whole = TASKQ_NEW_JOB_INIT;
-    memcpy(&whole, job, job->struct_size < sizeof(whole) ? job->struct_size : sizeof(whole));
-    taskq_status status = taskq__new_job_check(&whole, err);
-    if (status == TASKQ_OK && taskq__json_check(whole.payload, NULL) != TASKQ_OK) {
-        status = taskq__fail_field(err, TASKQ_EINVAL, "/payload", "the payload is no JSON");
-    }
-    if (status == TASKQ_OK) {
-        taskq__wire_write_new_job(buf, &whole);
-    }
-    return status;
-}
-
-static taskq_status send_jobs(taskq_client *client, const taskq__buf *body, taskq_text traceparent, taskq_reply *reply, taskq_error *err)
-{
-    char key[40];
-    if (body->failed) {
-        return taskq__fail(err, TASKQ_ELIMIT, "the jobs are too large, or there is no memory for them");
-    }
-    snprintf(key, sizeof(key), "%016llx%016llx", (unsigned long long)taskq__rng_next(&client->rng),
-        (unsigned long long)taskq__rng_next(&client->rng));
-    question q = {.method = "POST", .path = "/jobs", .body = taskq__buf_text(body), .key = key, .traceparent = traceparent};
-    return request(client, &q, reply, err);
-}
-
-taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job, int64_t *id, bool *existing, taskq_error *err)
-{
-    taskq_reply reply = TASKQ_REPLY_INIT;
-    taskq_jobs *jobs = NULL;
-    taskq__buf body;
-    if (client == NULL) {
-        return taskq__fail(err, TASKQ_EINVAL, "a client is required");
-    }
-    taskq__buf_init(&body, BODY_BYTES_MAX);
-    taskq_status status = write_job(&body, job, err);
-    if (status == TASKQ_OK) {
-        status = send_jobs(client, &body, job->traceparent, &reply, err);
-    }
-    if (status == TASKQ_OK) {
-        status = taskq_reply_jobs(&reply, &jobs, err);
-    }
-    if (status == TASKQ_OK && taskq_jobs_count(jobs) != 1) {
-        status = taskq__fail(err, TASKQ_EPROTO, "the answer is not one job");
-    }
-    if (status == TASKQ_OK && id != NULL) {
-        *id = taskq_jobs_at(jobs, 0)->id;
-    }
-    if (status == TASKQ_OK && existing != NULL) {
-        *existing = taskq_jobs_at(jobs, 0)->existing;
-    }
-    taskq_jobs_free(jobs);
-    taskq_reply_clear(&reply);
-    taskq__buf_clear(&body);
-    return status;
-}
-
-static taskq_status write_jobs(taskq__buf *body, const taskq_new_job *const *jobs, uint32_t count, taskq_error *err)
-{
-    char place[32];
-    taskq__buf_add_string(body, "{\"jobs\":[");
-    for (uint32_t i = 0; i < count; i++) {
-        taskq__buf_add_string(body, i == 0 ? "" : ",");
-        taskq_status status = write_job(body, jobs[i], err);
-        if (status != TASKQ_OK) {
-            snprintf(place, sizeof(place), "/jobs/%u", i);
-            taskq__fail_prefix(err, place);
-            return status;
-        }
-    }
-    taskq__buf_add_string(body, "]}");
-    return TASKQ_OK;
-}
-
-/* The header holds for all jobs of a request, so it is sent where they agree on it. */
-static taskq_text common_traceparent(const taskq_new_job *const *jobs, uint32_t count)
-{
-    for (uint32_t i = 1; i < count; i++) {
-        if (!taskq__text_equal(jobs[0]->traceparent, jobs[i]->traceparent)) {
-            return (taskq_text){NULL, 0};
-        }
-    }
-    return jobs[0]->traceparent;
-}
-
-taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job *const *jobs, uint32_t count, int64_t *ids,
-    taskq_error *err)
-{
-    taskq_reply reply = TASKQ_REPLY_INIT;
-    taskq_jobs *made = NULL;
-    taskq__buf body;
-    if (client == NULL || jobs == NULL || count == 0 || count > TASKQ_ENQUEUE_JOBS_MAX) {
-        return taskq__fail(err, TASKQ_EINVAL, "a client and 1 to %d jobs are required", TASKQ_ENQUEUE_JOBS_MAX);
-    }
-    taskq__buf_init(&body, BODY_BYTES_MAX);
-    taskq_status status = write_jobs(&body, jobs, count, err);
-    if (status == TASKQ_OK) {
-        status = send_jobs(client, &body, common_traceparent(jobs, count), &reply, err);
-    }
-    if (status == TASKQ_OK) {
-        status = taskq_reply_jobs(&reply, &made, err);
-    }
-    if (status == TASKQ_OK && taskq_jobs_count(made) != count) {
-        status = taskq__fail(err, TASKQ_EPROTO, "the answer has %u jobs for %u", taskq_jobs_count(made), count);
-    }
-    for (uint32_t i = 0; status == TASKQ_OK && ids != NULL && i < count; i++) {
-        ids[i] = taskq_jobs_at(made, i)->id;
-    }
-    taskq_jobs_free(made);
-    taskq_reply_clear(&reply);
-    taskq__buf_clear(&body);
-    return status;
-}
-
-/* ---- one job ------------------------------------------------------------------------------------------------------------------------------- */
-
-static taskq_status on_job(taskq_client *client, const char *method, int64_t id, const char *action, taskq_reply *reply, taskq_error *err)
-{
-    char path[64];
-    if (client == NULL || id < 1) {
-        return taskq__fail(err, TASKQ_EINVAL, "a client and the id of a job are required");
-    }
-    snprintf(path, sizeof(path), "/jobs/%lld%s", (long long)id, action);
-    question q = {.method = method, .path = path};
-    return request(client, &q, reply, err);
-}
-
-taskq_status taskq_client_get(taskq_client *client, int64_t id, taskq_state *state, taskq_reply *reply, taskq_error *err)
-{
-    taskq_reply own = TASKQ_REPLY_INIT;
-    char word[32];
-    taskq_reply *to = reply == NULL ? &own : reply;
-    taskq_status status = on_job(client, "GET", id, "", to, err);
-    if (status == TASKQ_OK && state != NULL) {
-        status = taskq_reply_string(to, "/state", word, sizeof(word), err);
-        if (status == TASKQ_OK && taskq__state_parse(taskq_text_of(word), state) != TASKQ_OK) {
-            status = taskq__fail(err, TASKQ_EPROTO, "the job is in a state that this version does not know: %s", word);
-        }
-    }
-    taskq_reply_clear(&own);
-    return status;
-}
-
-static void sleep_ms(int64_t ms)
-{
-    struct timespec span = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL); /* cut short by a signal: it is asked a little earlier */
-}
-
-taskq_status taskq_client_wait(taskq_client *client, int64_t id, int64_t timeout_ms, taskq_state *state, taskq_reply *reply,
-    taskq_error *err)
-{
-    if (timeout_ms < 0) {
-        return taskq__fail(err, TASKQ_EINVAL, "a time-out is not negative");
-    }
-    int64_t begun_ms = now_ms(), heard_ms = begun_ms, pause_ms = WAIT_FIRST_MS;
-    for (;;) {
-        taskq_state now = (taskq_state)0;
-        taskq_status status = taskq_client_get(client, id, &now, reply, err);
-        int64_t at_ms = now_ms();
-        if (status == TASKQ_OK && taskq_state_is_terminal(now)) {
-            if (state != NULL) {
-                *state = now;
-            }
-            return TASKQ_OK;
-        }
-        heard_ms = status == TASKQ_OK ? at_ms : heard_ms;
-        /* A server that is being restarted is waited for; one that stays away is not. */
-        if (status != TASKQ_OK && (!taskq_status_is_retryable(status) || at_ms - heard_ms > WAIT_OUTAGE_MS)) {
-            return status;
-        }
-        int64_t left_ms = timeout_ms == 0 ? WAIT_MOST_MS : begun_ms + timeout_ms - at_ms;
-        if (left_ms <= 0) {
-            return taskq__fail(err, TASKQ_ETIMEDOUT, "job %lld has not ended within %lld ms", (long long)id, (long long)timeout_ms);
-        }
-        sleep_ms(pause_ms < left_ms ? pause_ms : left_ms);
-        pause_ms = pause_ms * 2 < WAIT_MOST_MS ? pause_ms * 2 : WAIT_MOST_MS;
-    }
-}
-
-taskq_status taskq_client_cancel(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err)
-{
-    return on_job(client, "POST", id, "/cancel", reply, err);
-}
-
-taskq_status taskq_client_retry(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err)
-{
-    return on_job(client, "POST", id, "/retry", reply, err);
-}
-
-taskq_status taskq_client_delete(taskq_client *client, int64_t id, taskq_error *err)
-{
-    return on_job(client, "DELETE", id, "", NULL, err);
+    taskq__question q = {.method = method, .path = path, .body = body, .key = idempotency_key};
+    return taskq__client_send(client, &q, reply, err);
 }

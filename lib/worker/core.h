@@ -22,12 +22,12 @@
 enum {
     TASKQ__CONCURRENCY_MAX = 1000,
     TASKQ__BEAT_EVERY_MS_MAX = 5000,
-    TASKQ__REQUEST_TIMEOUT_MS = 15000,   /* of a report or heartbeat; a poll gets its wait on top */
+    TASKQ__REQUEST_TIMEOUT_MS = 15000, /* of a report or heartbeat; a poll gets its wait on top */
     TASKQ__REPORT_BODY_BYTES_MAX = 512 << 10,
     TASKQ__REPLY_BYTES_MAX = 64 << 20,
-    TASKQ__LET_GO_AFTER_MS = 200,        /* a handler that was told to stop and did not: its slot is given to another thread */
-    TASKQ__RELEASE_AFTER_MS = 500,       /* at the end, a handler that was told to stop and did not: its job is released */
-    TASKQ__FLUSH_MS = 5000,              /* how long reports are tried beyond the shutdown time */
+    TASKQ__LET_GO_AFTER_MS = 200, /* a handler that was told to stop and did not: its slot is given to another thread */
+    TASKQ__RELEASE_AFTER_MS = 500, /* at the end, a handler that was told to stop and did not: its job is released */
+    TASKQ__FLUSH_MS = 5000,        /* how long reports are tried beyond the shutdown time */
     TASKQ__RELEASES_AT_ONCE = 16,
     TASKQ__POLL_WAIT_MS_MAX = 60000,
     TASKQ__POLL_ID_BYTES = 33
@@ -52,19 +52,19 @@ typedef struct taskq__task {
     const taskq__handler *handler;
     taskq__task_state state;
     int64_t timeout_at_ms, beat_at_ms, beat_every_ms, started_at_ms;
-    int64_t stop_at_ms; /* when its handler was told to stop; 0: it was not */
-    bool let_go;        /* its slot has been given away */
-    bool beating;       /* in the heartbeat under way */
-    bool beats_over;    /* its lease is lost, or its end is known: no more heartbeats */
-    bool pointless;     /* the lease is lost: no report */
+    int64_t stop_at_ms;    /* when its handler was told to stop; 0: it was not */
+    bool let_go;           /* its slot has been given away */
+    bool beating;          /* in the heartbeat under way */
+    bool beats_over;       /* its lease is lost, or its end is known: no more heartbeats */
+    bool pointless;        /* the lease is lost: no report */
     taskq_status returned; /* by the handler: written by its thread before it hands the task back */
     taskq__task_end end;
-    bool sending;       /* the end is under way */
-    bool replaced;      /* the report was refused and another stands in for it */
+    bool sending;  /* the end is under way */
+    bool replaced; /* the report was refused and another stands in for it */
     bool succeeded;
-    taskq__buf report;  /* the element of /jobs/complete */
+    taskq__buf report; /* the element of /jobs/complete */
     taskq__exchange *release;
-    uint32_t server;    /* that the release was sent to */
+    uint32_t server; /* that the release was sent to */
 } taskq__task;
 
 /* A pool of threads that run handlers. Made as tasks come, up to a bound. */
@@ -93,11 +93,11 @@ typedef struct taskq__claim {
     bool in_flight;    /* by poll or by report */
     taskq__exchange *poll;
     char id[TASKQ__POLL_ID_BYTES];
-    uint32_t limit; /* slots that are kept for it; 0: there is no claim */
+    uint32_t limit;                              /* slots that are kept for it; 0: there is no claim */
     int64_t wait_ms, asked_at_ms, not_before_ms; /* wait 0: it was not held */
-    uint32_t early;    /* empty answers in a row that came before their time */
+    uint32_t early;                              /* empty answers in a row that came before their time */
     uint32_t server;
-    uint64_t answers;  /* counted for the blocking poll */
+    uint64_t answers; /* counted for the blocking poll */
 } taskq__claim;
 
 typedef struct taskq__reporter {
@@ -133,7 +133,8 @@ struct taskq_worker {
     taskq__pool pool;
     bool pool_made;
     taskq__task *first, *last;
-    uint32_t waiting, slots_taken, let_go; /* tasks that wait for a thread; that wait or run and were not let go; that were */
+    uint32_t waiting, slots_taken,
+        let_go;         /* tasks that wait for a thread; that wait or run and were not let go; that were */
     uint32_t ask_limit; /* the host's bound of a claim; the driving calls set both */
     int64_t ask_wait_ms;
     bool ask_once; /* no further claim after an answer */
@@ -189,8 +190,8 @@ void taskq__worker_misread(taskq_worker *worker, uint32_t server, const char *wh
 /* The server to ask now; false: none can be asked, `next_in_ms` says when. Whoever picks one posts to it. */
 bool taskq__worker_pick(taskq_worker *worker, uint32_t *server, int64_t *next_in_ms);
 /* A POST to it; NULL: no memory, the pick is taken back. */
-taskq__exchange *taskq__worker_post(taskq_worker *worker, uint32_t server, const char *path, const taskq__buf *body, int64_t timeout_ms,
-    taskq__answer_fn *done, void *user);
+taskq__exchange *taskq__worker_post(taskq_worker *worker, uint32_t server, const char *path, const taskq__buf *body,
+                                    int64_t timeout_ms, taskq__answer_fn *done, void *user);
 /* What a problem answer says, for the log and for error messages: its "detail", else its title, else its status. */
 void taskq__worker_problem(const taskq__answer *answer, char *text, size_t bytes);
 
@@ -200,7 +201,8 @@ typedef struct taskq__list {
     taskq__json json;
     uint32_t array, count;
 } taskq__list;
-bool taskq__list_open(taskq__list *list, taskq_text body, const char *key); /* false: it has no such array; close it all the same */
+bool taskq__list_open(taskq__list *list, taskq_text body,
+                      const char *key); /* false: it has no such array; close it all the same */
 void taskq__list_close(taskq__list *list);
 uint32_t taskq__list_next(const taskq__list *list, uint32_t element); /* 0: from the first; 0 at the end */
 /* The element after this one whose "id" is this; 0: none. */
@@ -213,8 +215,9 @@ bool taskq__list_flag(const taskq__list *list, uint32_t object, const char *key)
 /* Makes a task of every job in an answer's "jobs"; how many came. */
 uint32_t taskq__tasks_take(taskq_worker *worker, const taskq__list *jobs);
 taskq__task *taskq__tasks_first_waiting(taskq_worker *worker);
-bool taskq__tasks_are_over(const taskq_worker *worker, int64_t now_ms); /* nothing is left but handlers that ignore the stop */
-void taskq__task_begin(taskq__task *task); /* its handler is about to run */
+bool taskq__tasks_are_over(const taskq_worker *worker,
+                           int64_t now_ms); /* nothing is left but handlers that ignore the stop */
+void taskq__task_begin(taskq__task *task);  /* its handler is about to run */
 void taskq__task_stop(taskq__task *task, taskq_run_reason reason, int64_t now_ms);
 void taskq__task_let_go(taskq__task *task);
 void taskq__task_handed_back(taskq__task *task); /* its handler has returned: what is to be reported is decided here */

@@ -23,7 +23,8 @@ void taskq__worker_wait(const taskq_worker *worker, int64_t ms)
 {
     struct pollfd fd = {.fd = worker->epoll_fd, .events = POLLIN};
     if (ms > 0) {
-        poll(&fd, 1, (int)(ms < NEXT_MS_MAX ? ms : NEXT_MS_MAX)); /* a signal ends it early: the caller looks again anyway */
+        poll(&fd, 1,
+             (int)(ms < NEXT_MS_MAX ? ms : NEXT_MS_MAX)); /* a signal ends it early: the caller looks again anyway */
     }
 }
 
@@ -32,8 +33,7 @@ void taskq__worker_wait(const taskq_worker *worker, int64_t ms)
 static void drain(int fd)
 {
     uint64_t count;
-    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR) {
-    }
+    while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR) {}
 }
 
 static void see_stop(taskq_worker *worker, int64_t now_ms)
@@ -47,7 +47,7 @@ static void see_stop(taskq_worker *worker, int64_t now_ms)
         worker->stop_deadline_ms = now_ms + worker->shutdown_timeout_ms;
         worker->flush_deadline_ms = worker->stop_deadline_ms + TASKQ__FLUSH_MS;
         taskq__log_format(&worker->log, TASKQ_LOG_INFO, "worker", "stopping: no more polls, %u jobs are running",
-            atomic_load(&worker->running));
+                          atomic_load(&worker->running));
         taskq__poller_hang_up(worker);
         for (taskq__task *task = worker->first; task != NULL; task = task->next) {
             if (task->state == TASKQ__TASK_WAITING) {
@@ -152,8 +152,9 @@ static bool has_ended(taskq_worker *worker, int64_t *next_in_ms)
         return true;
     }
     if (now_ms >= worker->flush_deadline_ms) {
-        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker", "stopped with %u ended jobs that no server has taken, their leases will run out",
-            atomic_load(&worker->reports_waiting));
+        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
+                          "stopped with %u ended jobs that no server has taken, their leases will run out",
+                          atomic_load(&worker->reports_waiting));
         return true;
     }
     taskq__sooner(next_in_ms, worker->flush_deadline_ms - now_ms);
@@ -205,10 +206,13 @@ static taskq_status no_server(const taskq_worker *worker, taskq_error *err)
     return taskq__fail(err, TASKQ_EUNAVAIL, "no server could be asked");
 }
 
-taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wait_ms, uint32_t *out_count, taskq_error *err)
+taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wait_ms, uint32_t *out_count,
+                               taskq_error *err)
 {
     if (worker == NULL || out_count == NULL || limit == 0 || wait_ms < 0 || wait_ms > TASKQ__POLL_WAIT_MS_MAX) {
-        return taskq__fail(err, TASKQ_EINVAL, "a worker, a limit of at least 1, a wait of 0 to %d ms and a place for the count are required",
+        return taskq__fail(
+            err, TASKQ_EINVAL,
+            "a worker, a limit of at least 1, a wait of 0 to %d ms and a place for the count are required",
             TASKQ__POLL_WAIT_MS_MAX);
     }
     if (worker->handler_count == 0) {
@@ -282,8 +286,7 @@ taskq_status taskq_worker_execute(taskq_worker *worker, taskq_error *err)
     bool beating = taskq__thread_make(&thread, beat, &self);
     taskq_status returned = handler->fn(run, handler->user);
     if (beating) {
-        while (write(self.quit_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-        }
+        while (write(self.quit_fd, &one, sizeof(one)) < 0 && errno == EINTR) {}
         pthread_join(thread, NULL);
     }
     close(self.quit_fd);
@@ -301,7 +304,8 @@ bool taskq__worker_flush(taskq_worker *worker, int64_t patience_ms)
         if (atomic_load(&worker->reports_waiting) == 0) {
             return true;
         }
-        bool talking = worker->reporter.exchange != NULL || worker->reporter.releasing > 0 || worker->heart.exchange != NULL;
+        bool talking =
+            worker->reporter.exchange != NULL || worker->reporter.releasing > 0 || worker->heart.exchange != NULL;
         if (!talking) {
             /* Breakers are open: it waits for the next trial, but not long. */
             if (waited_ms + next_in_ms > patience_ms) {

@@ -16,7 +16,8 @@ static bool is_due(const taskq__task *task, int64_t now_ms)
 
 static void write_beat(taskq__buf *buf, const taskq__task *task, bool first)
 {
-    taskq__buf_add_format(buf, "%s{\"id\":%lld,\"version\":%lld", first ? "" : ",", (long long)task->id, (long long)task->version);
+    taskq__buf_add_format(buf, "%s{\"id\":%lld,\"version\":%lld", first ? "" : ",", (long long)task->id,
+                          (long long)task->version);
     taskq__run_write_news(task->run, buf);
     taskq__buf_add_char(buf, '}');
 }
@@ -41,8 +42,8 @@ static void read_one(taskq__task *task, const taskq__list *results, uint32_t ele
         return;
     }
     if (status != 200) {
-        taskq__log_format(&task->worker->log, TASKQ_LOG_WARN, "worker", "job %lld: a heartbeat was refused with %lld", (long long)task->id,
-            (long long)status);
+        taskq__log_format(&task->worker->log, TASKQ_LOG_WARN, "worker", "job %lld: a heartbeat was refused with %lld",
+                          (long long)task->id, (long long)status);
     } else if (taskq__list_flag(results, element, "cancel_requested") && task->state != TASKQ__TASK_ENDED) {
         taskq__task_stop(task, TASKQ_RUN_CANCELED, now_ms);
     }
@@ -50,7 +51,8 @@ static void read_one(taskq__task *task, const taskq__list *results, uint32_t ele
         bool quiet = taskq__list_flag(results, element, "quiet");
         if (quiet != task->worker->quiet) {
             taskq__log_format(&task->worker->log, TASKQ_LOG_INFO, "worker",
-                quiet ? "this worker was made quiet: it finishes what it has and is given nothing more" : "this worker is active again");
+                              quiet ? "this worker was made quiet: it finishes what it has and is given nothing more"
+                                    : "this worker is active again");
         }
         task->worker->quiet = quiet;
     }
@@ -109,7 +111,8 @@ static void beats_done(void *user, const taskq__answer *answer)
         take_back(worker, now_ms, false);
     } else {
         taskq__worker_problem(answer, why, sizeof(why));
-        taskq__log_format(&worker->log, TASKQ_LOG_WARN, "worker", "a heartbeat's progress and log were refused and are dropped: %s", why);
+        taskq__log_format(&worker->log, TASKQ_LOG_WARN, "worker",
+                          "a heartbeat's progress and log were refused and are dropped: %s", why);
         take_back(worker, now_ms + RETRY_MS, true);
     }
 }
@@ -145,7 +148,8 @@ void taskq__heart_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in
         }
     }
     taskq__buf_add_string(&body, "]}");
-    heart->exchange = taskq__worker_post(worker, heart->server, "/jobs/heartbeat", &body, TASKQ__REQUEST_TIMEOUT_MS, beats_done, worker);
+    heart->exchange = taskq__worker_post(worker, heart->server, "/jobs/heartbeat", &body, TASKQ__REQUEST_TIMEOUT_MS,
+                                         beats_done, worker);
     taskq__buf_clear(&body);
     if (heart->exchange == NULL) {
         take_back(worker, now_ms + RETRY_MS, false);

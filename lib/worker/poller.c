@@ -18,8 +18,8 @@ enum { EARLY_BASE_MS = 100, CLAIM_BODY_BYTES_MAX = 32768 };
 
 static void draw_id(taskq_worker *worker)
 {
-    snprintf(worker->claim.id, sizeof(worker->claim.id), "%016llx%016llx", (unsigned long long)taskq__rng_next(&worker->rng),
-        (unsigned long long)taskq__rng_next(&worker->rng));
+    snprintf(worker->claim.id, sizeof(worker->claim.id), "%016llx%016llx",
+             (unsigned long long)taskq__rng_next(&worker->rng), (unsigned long long)taskq__rng_next(&worker->rng));
 }
 
 void taskq__claim_write(taskq_worker *worker, taskq__buf *buf, uint32_t limit, int64_t wait_ms)
@@ -84,7 +84,7 @@ static void note_emptiness(taskq_worker *worker, uint32_t brought)
     }
     claim->early += claim->early < 16 ? 1 : 0;
     claim->not_before_ms = now_ms + taskq__backoff_full_jitter_ms(EARLY_BASE_MS, worker->poll_interval_ms, claim->early,
-                                        taskq__rng_next(&worker->rng));
+                                                                  taskq__rng_next(&worker->rng));
 }
 
 static void poll_done(void *user, const taskq__answer *answer)
@@ -139,7 +139,8 @@ void taskq__poller_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_i
     taskq__buf body;
     taskq__buf_init(&body, CLAIM_BODY_BYTES_MAX);
     taskq__claim_write(worker, &body, limit, wait_ms);
-    claim->poll = taskq__worker_post(worker, claim->server, "/next-job", &body, wait_ms + TASKQ__REQUEST_TIMEOUT_MS, poll_done, worker);
+    claim->poll = taskq__worker_post(worker, claim->server, "/next-job", &body, wait_ms + TASKQ__REQUEST_TIMEOUT_MS,
+                                     poll_done, worker);
     taskq__buf_clear(&body);
     if (claim->poll == NULL) {
         taskq__claim_failed(worker);

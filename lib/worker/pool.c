@@ -54,8 +54,7 @@ static void *work(void *user)
         task->pool_next = pool->ended;
         pool->ended = task;
         uint64_t one = 1;
-        while (write(pool->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-        }
+        while (write(pool->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {}
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;

@@ -35,8 +35,8 @@ static void release_done(void *user, const taskq__answer *answer)
         atomic_fetch_add(&worker->released, 1);
     } else {
         taskq__worker_problem(answer, why, sizeof(why));
-        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker", "job %lld cannot be given back, its lease will run out: %s",
-            (long long)task->id, why);
+        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
+                          "job %lld cannot be given back, its lease will run out: %s", (long long)task->id, why);
     }
     taskq__task_remove(task);
 }
@@ -236,8 +236,8 @@ void taskq__reporter_advance(taskq_worker *worker, bool with_next, int64_t *next
         taskq__claim_write(worker, &body, limit, 0);
     }
     taskq__buf_add_char(&body, '}');
-    reporter->exchange =
-        taskq__worker_post(worker, reporter->server, "/jobs/complete", &body, TASKQ__REQUEST_TIMEOUT_MS, reports_done, worker);
+    reporter->exchange = taskq__worker_post(worker, reporter->server, "/jobs/complete", &body,
+                                            TASKQ__REQUEST_TIMEOUT_MS, reports_done, worker);
     taskq__buf_clear(&body);
     if (reporter->exchange == NULL) {
         take_back(worker, NULL);

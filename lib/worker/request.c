@@ -22,8 +22,8 @@ bool taskq__worker_pick(taskq_worker *worker, uint32_t *server, int64_t *next_in
     return false;
 }
 
-taskq__exchange *taskq__worker_post(taskq_worker *worker, uint32_t server, const char *path, const taskq__buf *body, int64_t timeout_ms,
-    taskq__answer_fn *done, void *user)
+taskq__exchange *taskq__worker_post(taskq_worker *worker, uint32_t server, const char *path, const taskq__buf *body,
+                                    int64_t timeout_ms, taskq__answer_fn *done, void *user)
 {
     taskq__exchange *exchange = NULL;
     taskq__send send = {
@@ -39,7 +39,8 @@ taskq__exchange *taskq__worker_post(taskq_worker *worker, uint32_t server, const
     taskq_error err = TASKQ_ERROR_INIT;
     if (body->failed || taskq__transport_send(worker->transport, &send, &exchange, &err) != TASKQ_OK) {
         taskq__servers_abandoned(&worker->servers, server, taskq__worker_now_ms(worker));
-        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker", "%s could not be sent: %s", path, body->failed ? "no memory" : err.text);
+        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker", "%s could not be sent: %s", path,
+                          body->failed ? "no memory" : err.text);
         return NULL;
     }
     return exchange;
@@ -48,7 +49,8 @@ taskq__exchange *taskq__worker_post(taskq_worker *worker, uint32_t server, const
 static bool says_again(int32_t status)
 {
     /* 2xx was looked at before; 3xx: something else answers there, for now. */
-    return status < 400 || status >= 500 || status == 401 || status == 403 || status == 404 || status == 408 || status == 409 || status == 429;
+    return status < 400 || status >= 500 || status == 401 || status == 403 || status == 404 || status == 408 ||
+           status == 409 || status == 429;
 }
 
 taskq__verdict taskq__worker_judge(taskq_worker *worker, uint32_t server, const taskq__answer *answer)
@@ -98,7 +100,7 @@ void taskq__worker_problem(const taskq__answer *answer, char *text, size_t bytes
     }
     found = taskq__text_cut_chars(found, bytes / 4 - 8);
     snprintf(text, bytes, "HTTP %d%s%.*s", (int)answer->status, found.size > 0 ? ": " : "", (int)found.size,
-        found.data == NULL ? "" : found.data);
+             found.data == NULL ? "" : found.data);
     taskq__arena_free(arena);
 }
 

@@ -24,11 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    RESULT_BYTES_MAX = 16 << 20,
-    MESSAGE_BYTES_MAX = 8192,
-    LOG_LINE_BYTES_MAX = 16384
-};
+enum { RESULT_BYTES_MAX = 16 << 20, MESSAGE_BYTES_MAX = 8192, LOG_LINE_BYTES_MAX = 16384 };
 
 struct taskq_run {
     taskq_job job;
@@ -60,7 +56,24 @@ static taskq_status read_job(taskq_run *run, taskq_text job_json, taskq_error *e
         return taskq__fail_memory(err);
     }
     taskq_status status = taskq__json_scan(copy, taskq__wire_opaque, run->arena, &json, err);
-    return status == TASKQ_OK ? taskq__wire_read_job(&json, 0, run->arena, &run->job, err) : status;
+    if (status == TASKQ_OK) {
+        status = taskq__wire_read_job(&json, 0, run->arena, &run->job, err);
+    }
+    if (status == TASKQ_OK && run->job.version < 1) {
+        status = taskq__fail_field(err, TASKQ_EINVAL, "/version", "a claimed job has a version");
+    }
+    return status;
+}
+
+/* What a server left out, or said out of range: a lease of 0 would make the heartbeats a loop without a pause. */
+static void fill_gaps(taskq_job *job)
+{
+    static const taskq_new_job usual = TASKQ_NEW_JOB_INIT;
+    job->payload = job->payload.size > 0 ? job->payload : usual.payload;
+    job->timeout_ms =
+        job->timeout_ms > 0 && job->timeout_ms <= TASKQ_TIMEOUT_MS_MAX ? job->timeout_ms : usual.timeout_ms;
+    job->lease_ms = job->lease_ms > 0 && job->lease_ms <= TASKQ_LEASE_MS_MAX ? job->lease_ms : usual.lease_ms;
+    job->lease_ms = job->lease_ms < TASKQ_LEASE_MS_MIN ? TASKQ_LEASE_MS_MIN : job->lease_ms;
 }
 
 taskq_status taskq__run_open(taskq_text job_json, taskq_run **out, taskq_error *err)
@@ -88,6 +101,7 @@ taskq_status taskq__run_open(taskq_text job_json, taskq_run **out, taskq_error *
         taskq__run_close(run);
         return status;
     }
+    fill_gaps(&run->job);
     *out = run;
     return TASKQ_OK;
 }
@@ -114,8 +128,7 @@ void taskq__run_close(taskq_run *run)
 static void ring(int fd)
 {
     uint64_t one = 1;
-    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-    }
+    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR) {}
 }
 
 void taskq__run_stop(taskq_run *run, taskq_run_reason reason)
@@ -138,7 +151,8 @@ static void read_failure(taskq_run *run, taskq_status returned, taskq__run_end *
     taskq_run_reason reason = (taskq_run_reason)atomic_load(&run->reason);
     if (reason == TASKQ_RUN_TIMED_OUT) {
         taskq__buf_rewind(&run->failure);
-        taskq__buf_add_format(&run->failure, "the job ran longer than its timeout of %lld ms", (long long)run->job.timeout_ms);
+        taskq__buf_add_format(&run->failure, "the job ran longer than its timeout of %lld ms",
+                              (long long)run->job.timeout_ms);
         out->code = taskq_text_of("timeout");
         out->message = taskq__buf_text(&run->failure);
         return;
@@ -150,7 +164,8 @@ static void read_failure(taskq_run *run, taskq_status returned, taskq__run_end *
     }
     bool canceled = reason == TASKQ_RUN_CANCELED;
     out->code = taskq_text_of(canceled ? "canceled" : taskq_status_name(returned));
-    out->message = taskq_text_of(canceled ? "the handler stopped because the job was canceled" : "the handler failed and gave no reason");
+    out->message = taskq_text_of(canceled ? "the handler stopped because the job was canceled"
+                                          : "the handler failed and gave no reason");
 }
 
 void taskq__run_read_end(taskq_run *run, taskq_status returned, taskq__run_end *out)
@@ -276,7 +291,8 @@ void taskq_run_progress(taskq_run *run, double percent, const char *message)
 {
     pthread_mutex_lock(&run->lock);
     run->percent = isnan(percent) || percent < 0 ? 0 : percent > 100 ? 100 : percent;
-    set_text(&run->message, message == NULL ? (taskq_text){NULL, 0} : taskq_text_of(message), TASKQ_ERROR_MESSAGE_CHARS_MAX);
+    set_text(&run->message, message == NULL ? (taskq_text){NULL, 0} : taskq_text_of(message),
+             TASKQ_ERROR_MESSAGE_CHARS_MAX);
     run->has_progress = true;
     pthread_mutex_unlock(&run->lock);
 }

@@ -39,6 +39,6 @@ void taskq__run_news_sent(taskq_run *run, bool arrived);
 
 /* As taskq_worker_handle; `destroy` (may be NULL) gets `user` when the worker is closed, and at once where this call fails. */
 taskq_status taskq__worker_handle_owned(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
-    void (*destroy)(void *user), taskq_error *err);
+                                        void (*destroy)(void *user), taskq_error *err);
 
 #endif

@@ -17,8 +17,8 @@ enum { REPORT_BYTES_MAX = (16 << 20) + 65536, TRACE_ID_AT = 3, TRACE_ID_BYTES = 
 
 /* ---- the log ----------------------------------------------------------------------------------------------------------------- */
 
-static void log_task(const taskq__task *task, taskq_log_level level, const char *message, const char *name, const char *text,
-    int64_t duration_ms)
+static void log_task(const taskq__task *task, taskq_log_level level, const char *message, const char *name,
+                     const char *text, int64_t duration_ms)
 {
     const taskq_log *log = &task->worker->log;
     if (!taskq__log_wants(log, level)) {
@@ -73,8 +73,9 @@ static void take_one(taskq_worker *worker, taskq_text json)
     taskq_error err = TASKQ_ERROR_INIT;
     taskq__task *task = calloc(1, sizeof(*task));
     if (task == NULL || taskq__run_open(json, &task->run, &err) != TASKQ_OK) {
-        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker", "a job that came cannot be read, its lease will run out: %s",
-            task == NULL ? "no memory" : err.text);
+        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
+                          "a job that came cannot be read, its lease will run out: %s",
+                          task == NULL ? "no memory" : err.text);
         free(task);
         return;
     }
@@ -169,7 +170,8 @@ void taskq__task_let_go(taskq__task *task)
     task->worker->slots_taken--;
     task->worker->let_go++;
     task->worker->dirty = true;
-    log_task(task, TASKQ_LOG_WARN, "a handler was told to stop and goes on: its slot is given to another thread", NULL, NULL, -1);
+    log_task(task, TASKQ_LOG_WARN, "a handler was told to stop and goes on: its slot is given to another thread", NULL,
+             NULL, -1);
 }
 
 static void leave_running(taskq__task *task)
@@ -183,8 +185,8 @@ static void leave_running(taskq__task *task)
 static void write_head(taskq__task *task, const char *status)
 {
     taskq__buf_rewind(&task->report);
-    taskq__buf_add_format(&task->report, "{\"id\":%lld,\"version\":%lld,\"status\":\"%s\"", (long long)task->id, (long long)task->version,
-        status);
+    taskq__buf_add_format(&task->report, "{\"id\":%lld,\"version\":%lld,\"status\":\"%s\"", (long long)task->id,
+                          (long long)task->version, status);
 }
 
 static void write_report(taskq__task *task, const taskq__run_end *end)
@@ -212,7 +214,8 @@ static void set_end(taskq__task *task, taskq__task_end end)
     task->worker->dirty = true;
     atomic_fetch_add(&task->worker->reports_waiting, 1);
     if (taskq__run_has_news(task->run)) {
-        task->beat_at_ms = taskq__worker_now_ms(task->worker); /* only heartbeats carry them, and after the report none is taken */
+        task->beat_at_ms =
+            taskq__worker_now_ms(task->worker); /* only heartbeats carry them, and after the report none is taken */
     }
 }
 
@@ -225,9 +228,12 @@ void taskq__task_handed_back(taskq__task *task)
     bool release = !end.succeeded && reason == TASKQ_RUN_STOPPING;
     bool lost = task->pointless || reason == TASKQ_RUN_LOST;
     snprintf(code, sizeof(code), "%.*s", (int)end.code.size, end.code.data == NULL ? "" : end.code.data);
-    log_task(task, TASKQ_LOG_INFO, lost ? "job ended without a lease" : release ? "job stopped, it is given back" :
-        end.succeeded ? "job succeeded" : "job failed", end.succeeded ? NULL : "error", code,
-        taskq__worker_now_ms(task->worker) - task->started_at_ms);
+    log_task(task, TASKQ_LOG_INFO,
+             lost            ? "job ended without a lease"
+             : release       ? "job stopped, it is given back"
+             : end.succeeded ? "job succeeded"
+                             : "job failed",
+             end.succeeded ? NULL : "error", code, taskq__worker_now_ms(task->worker) - task->started_at_ms);
     leave_running(task);
     task->succeeded = end.succeeded;
     if (lost) {
@@ -251,7 +257,8 @@ void taskq__task_release(taskq__task *task)
         leave_waiting(task);
         set_end(task, TASKQ__END_RELEASE);
     } else if (task->end == TASKQ__END_NONE) {
-        task->end = TASKQ__END_RELEASE; /* its thread is still in the handler, and whatever that says now comes too late */
+        task->end =
+            TASKQ__END_RELEASE; /* its thread is still in the handler, and whatever that says now comes too late */
         task->beats_over = true;
         task->worker->dirty = true;
         atomic_fetch_add(&task->worker->reports_waiting, 1);
@@ -263,13 +270,15 @@ void taskq__task_refused(taskq__task *task, const char *why)
 {
     char message[256];
     if (task->replaced) {
-        log_task(task, TASKQ_LOG_ERROR, "the server refuses every report of this job, its lease will run out", "error", why, -1);
+        log_task(task, TASKQ_LOG_ERROR, "the server refuses every report of this job, its lease will run out", "error",
+                 why, -1);
         taskq__task_remove(task);
         return;
     }
     log_task(task, TASKQ_LOG_ERROR, "the report was refused, the job is reported failed instead", "error", why, -1);
     snprintf(message, sizeof(message), "the report was refused: %s", why);
-    taskq__run_end end = {.code = taskq_text_of("report-refused"), .message = taskq_text_of(message), .no_retry = true, .retry_in_ms = -1};
+    taskq__run_end end = {
+        .code = taskq_text_of("report-refused"), .message = taskq_text_of(message), .no_retry = true, .retry_in_ms = -1};
     write_report(task, &end);
     task->replaced = true;
     task->succeeded = false;
@@ -282,7 +291,8 @@ void taskq__task_lost(taskq__task *task)
     if (!task->pointless) {
         task->pointless = true;
         atomic_fetch_add(&task->worker->lost, 1);
-        log_task(task, TASKQ_LOG_WARN, "the lease is lost: the job timed out, was given to somebody else or was deleted", NULL, NULL, -1);
+        log_task(task, TASKQ_LOG_WARN,
+                 "the lease is lost: the job timed out, was given to somebody else or was deleted", NULL, NULL, -1);
     }
     if (task->state == TASKQ__TASK_RUNNING) {
         taskq__task_stop(task, TASKQ_RUN_LOST, taskq__worker_now_ms(task->worker));
@@ -372,7 +382,8 @@ void taskq__tasks_look_at_time(taskq_worker *worker, int64_t now_ms, int64_t *ne
 bool taskq__tasks_are_over(const taskq_worker *worker, int64_t now_ms)
 {
     for (const taskq__task *task = worker->first; task != NULL; task = task->next) {
-        bool given_up = task->state == TASKQ__TASK_RUNNING && task->pointless && now_ms - task->stop_at_ms >= TASKQ__RELEASE_AFTER_MS;
+        bool given_up = task->state == TASKQ__TASK_RUNNING && task->pointless &&
+                        now_ms - task->stop_at_ms >= TASKQ__RELEASE_AFTER_MS;
         if (!given_up) {
             return false;
         }

@@ -50,7 +50,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *user, void
     taskq__transport *transport = user;
     struct epoll_event event = {.data.fd = fd};
     if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* fails where the socket is closed already: then it is gone too */
+        epoll_ctl(transport->epoll_fd, EPOLL_CTL_DEL, fd,
+                  NULL); /* fails where the socket is closed already: then it is gone too */
         return 0;
     }
     event.events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0u) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0u);
@@ -206,7 +207,8 @@ static bool configure(taskq__exchange *exchange, const taskq__send *send)
     return fine;
 }
 
-taskq_status taskq__transport_send(taskq__transport *transport, const taskq__send *send, taskq__exchange **out, taskq_error *err)
+taskq_status taskq__transport_send(taskq__transport *transport, const taskq__send *send, taskq__exchange **out,
+                                   taskq_error *err)
 {
     taskq__exchange *exchange = calloc(1, sizeof(*exchange));
     if (exchange == NULL) {

@@ -63,8 +63,10 @@ typedef struct taskq__http_request {
     int wake_fd; /* -1: none */
     void *user;
 } taskq__http_request;
-#define TASKQ__HTTP_REQUEST_INIT \
-    { "GET", NULL, NULL, 0, {NULL, 0}, 30000, 0, 0, 65536, NULL, NULL, -1, NULL }
+#define TASKQ__HTTP_REQUEST_INIT                                                  \
+    {                                                                             \
+        "GET", NULL, NULL, 0, {NULL, 0}, 30000, 0, 0, 65536, NULL, NULL, -1, NULL \
+    }
 
 typedef struct taskq__http_header {
     taskq_text name, value;
@@ -77,7 +79,7 @@ typedef struct taskq__http_reply {
     bool truncated;
     bool sent; /* bytes of the request may have reached the server */
     int64_t duration_ms;
-    taskq__buf body; /* a NUL stands behind it */
+    taskq__buf body;             /* a NUL stands behind it */
     taskq__http_header *headers; /* of the last answer, in order; in the reply's arena */
     uint32_t header_count;
     taskq_arena *arena;
@@ -91,7 +93,8 @@ const taskq__http_header *taskq__http_reply_header(const taskq__http_reply *repl
 
 /* OK: reply->class says what became of it. EINVAL: method, header or time-out; ENOMEM. `reply` was set up with init, and may be used
  * for several calls one after the other. */
-taskq_status taskq__http_call(taskq__http *http, const taskq__http_request *request, taskq__http_reply *reply, taskq_error *err);
+taskq_status taskq__http_call(taskq__http *http, const taskq__http_request *request, taskq__http_reply *reply,
+                              taskq_error *err);
 
 /* ---- the asynchronous form --------------------------------------------------------------------------------------------- */
 
@@ -126,7 +129,8 @@ void taskq__transport_close(taskq__transport *transport);
 int taskq__transport_fd(const taskq__transport *transport); /* readable: step has something to do */
 
 /* Begins an exchange; nothing waits. `out` may be NULL. */
-taskq_status taskq__transport_send(taskq__transport *transport, const taskq__send *send, taskq__exchange **out, taskq_error *err);
+taskq_status taskq__transport_send(taskq__transport *transport, const taskq__send *send, taskq__exchange **out,
+                                   taskq_error *err);
 /* Hang up: no callback, the connection is closed. */
 void taskq__transport_cancel(taskq__transport *transport, taskq__exchange *exchange);
 /* Has any byte of an answer arrived? */

@@ -84,7 +84,8 @@ taskq_status taskq__curl_identity_copy(const taskq__http_identity *from, taskq__
     }
     for (const char *c = from->token == NULL ? "" : from->token; *c != '\0'; c++) {
         if (*c <= ' ' || *c > '~') {
-            return taskq__fail_field(err, TASKQ_EINVAL, "/token", "the token has a character in it that is not visible ASCII");
+            return taskq__fail_field(err, TASKQ_EINVAL, "/token",
+                                     "the token has a character in it that is not visible ASCII");
         }
     }
     taskq__buf header;
@@ -92,8 +93,9 @@ taskq_status taskq__curl_identity_copy(const taskq__http_identity *from, taskq__
     if (from->token != NULL && from->token[0] != '\0') {
         taskq__buf_add_format(&header, "Authorization: Bearer %s", from->token);
     }
-    bool fine = !header.failed && copy_string(header.data, &to->authorization) && copy_string(from->ca_file, &to->ca_file) &&
-                copy_string(from->cert_file, &to->cert_file) && copy_string(from->key_file, &to->key_file);
+    bool fine = !header.failed && copy_string(header.data, &to->authorization) &&
+                copy_string(from->ca_file, &to->ca_file) && copy_string(from->cert_file, &to->cert_file) &&
+                copy_string(from->key_file, &to->key_file);
     taskq__buf_clear(&header);
     if (!fine) {
         taskq__curl_identity_clear(to);

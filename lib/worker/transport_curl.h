@@ -19,7 +19,7 @@ void taskq__curl_identity_clear(taskq__curl_identity *id);
 taskq_status taskq__curl_begin(taskq_error *err); /* each success needs a curl_global_cleanup */
 void taskq__curl_set_rules(CURL *easy, const taskq__curl_identity *id);
 void taskq__curl_set_method(CURL *easy, const char *method, taskq_text body); /* the body is borrowed */
-bool taskq__curl_append(struct curl_slist **list, const char *line);           /* false: no memory, the list is as it was */
+bool taskq__curl_append(struct curl_slist **list, const char *line); /* false: no memory, the list is as it was */
 taskq__http_class taskq__curl_class(CURLcode code);
 int64_t taskq__curl_now_ms(void); /* any origin, never back */
 

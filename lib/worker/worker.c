@@ -35,13 +35,14 @@ static taskq_status read_numbers(taskq_worker *worker, const taskq_worker_option
 {
     worker->concurrency = options->concurrency == 0 ? CONCURRENCY_DEFAULT : options->concurrency;
     worker->poll_interval_ms = options->poll_interval_ms == 0 ? POLL_INTERVAL_MS_DEFAULT : options->poll_interval_ms;
-    worker->shutdown_timeout_ms = options->shutdown_timeout_ms == 0 ? SHUTDOWN_TIMEOUT_MS_DEFAULT : options->shutdown_timeout_ms;
+    worker->shutdown_timeout_ms =
+        options->shutdown_timeout_ms == 0 ? SHUTDOWN_TIMEOUT_MS_DEFAULT : options->shutdown_timeout_ms;
     if (worker->concurrency > TASKQ__CONCURRENCY_MAX) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/concurrency", "concurrency is 1 to %d", TASKQ__CONCURRENCY_MAX);
     }
     if (worker->poll_interval_ms < POLL_INTERVAL_MS_MIN || worker->poll_interval_ms > POLL_INTERVAL_MS_MAX) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "/poll_interval_ms", "the poll interval is %d to %d ms", POLL_INTERVAL_MS_MIN,
-            POLL_INTERVAL_MS_MAX);
+        return taskq__fail_field(err, TASKQ_EINVAL, "/poll_interval_ms", "the poll interval is %d to %d ms",
+                                 POLL_INTERVAL_MS_MIN, POLL_INTERVAL_MS_MAX);
     }
     if (worker->shutdown_timeout_ms < -1 || worker->shutdown_timeout_ms > TASKQ_DELAY_MS_MAX) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/shutdown_timeout_ms", "the shutdown time-out is out of range");
@@ -56,14 +57,16 @@ static taskq_status read_queues(taskq_worker *worker, const taskq_worker_options
     taskq_status status = TASKQ_OK;
     taskq__buf_init(&names, NAMES_BYTES_MAX);
     if (options->queue_count > TASKQ_CLAIM_NAMES_MAX) {
-        status = taskq__fail_field(err, TASKQ_ELIMIT, "/queues", "%u queues are more than %d", options->queue_count, TASKQ_CLAIM_NAMES_MAX);
+        status = taskq__fail_field(err, TASKQ_ELIMIT, "/queues", "%u queues are more than %d", options->queue_count,
+                                   TASKQ_CLAIM_NAMES_MAX);
         goto out;
     }
     for (uint32_t i = 0; i < options->queue_count; i++) {
         const char *name = options->queues[i] == NULL ? "" : options->queues[i];
         if (!taskq__text_is_name(taskq_text_of(name))) {
-            status = taskq__fail_field(err, TASKQ_EINVAL, "/queues", "\"%.150s\" is no name: 1 to %d of A-Z a-z 0-9 . _ : / -", name,
-                TASKQ_NAME_BYTES_MAX);
+            status = taskq__fail_field(err, TASKQ_EINVAL, "/queues",
+                                       "\"%.150s\" is no name: 1 to %d of A-Z a-z 0-9 . _ : / -", name,
+                                       TASKQ_NAME_BYTES_MAX);
             goto out;
         }
         taskq__buf_add_string(&names, i == 0 ? "" : ",");
@@ -98,8 +101,8 @@ static taskq_status read_id(taskq_worker *worker, const char *id, taskq_error *e
         id = made;
     }
     if (!taskq__text_is_name(taskq_text_of(id))) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "/id", "\"%.150s\" is no name: 1 to %d of A-Z a-z 0-9 . _ : / -", id,
-            TASKQ_NAME_BYTES_MAX);
+        return taskq__fail_field(err, TASKQ_EINVAL, "/id", "\"%.150s\" is no name: 1 to %d of A-Z a-z 0-9 . _ : / -",
+                                 id, TASKQ_NAME_BYTES_MAX);
     }
     worker->id = strdup(id);
     worker->host = strdup(host);
@@ -134,7 +137,8 @@ taskq_status taskq_worker_open(const taskq_worker_options *from, taskq_worker **
 {
     taskq_worker_options options = TASKQ_WORKER_OPTIONS_INIT;
     if (from == NULL || out == NULL || from->struct_size < sizeof(size_t)) {
-        return taskq__fail(err, TASKQ_EINVAL, "options, with their struct_size, and a place for the worker are required");
+        return taskq__fail(err, TASKQ_EINVAL,
+                           "options, with their struct_size, and a place for the worker are required");
     }
     memcpy(&options, from, from->struct_size < sizeof(options) ? from->struct_size : sizeof(options));
     taskq_worker *worker = calloc(1, sizeof(*worker));
@@ -153,8 +157,9 @@ taskq_status taskq_worker_open(const taskq_worker_options *from, taskq_worker **
     taskq_status status = read_numbers(worker, &options, err);
     status = status != TASKQ_OK ? status : read_queues(worker, &options, err);
     status = status != TASKQ_OK ? status : read_id(worker, options.id, err);
-    status = status != TASKQ_OK ? status : taskq__servers_init(&worker->servers, options.servers, options.server_count, &worker->log,
-                                               &worker->rng, err);
+    status = status != TASKQ_OK ? status
+                                : taskq__servers_init(&worker->servers, options.servers, options.server_count,
+                                                      &worker->log, &worker->rng, err);
     status = status != TASKQ_OK ? status : open_descriptors(worker, &options, err);
     if (status != TASKQ_OK) {
         taskq_worker_close(worker);
@@ -191,7 +196,8 @@ static taskq_status add_type(taskq_worker *worker, const char *type, taskq_error
 static taskq_status check_type(const taskq_worker *worker, const char *type, taskq_error *err)
 {
     if (!taskq__text_is_name(taskq_text_of(type))) {
-        return taskq__fail(err, TASKQ_EINVAL, "\"%.150s\" is no name of a type: 1 to %d of A-Z a-z 0-9 . _ : / -", type, TASKQ_NAME_BYTES_MAX);
+        return taskq__fail(err, TASKQ_EINVAL, "\"%.150s\" is no name of a type: 1 to %d of A-Z a-z 0-9 . _ : / -", type,
+                           TASKQ_NAME_BYTES_MAX);
     }
     for (uint32_t i = 0; i < worker->handler_count; i++) {
         if (strcmp(worker->handlers[i].type, type) == 0) {
@@ -205,7 +211,7 @@ static taskq_status check_type(const taskq_worker *worker, const char *type, tas
 }
 
 taskq_status taskq__worker_handle_owned(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
-    void (*destroy)(void *user), taskq_error *err)
+                                        void (*destroy)(void *user), taskq_error *err)
 {
     taskq_status status;
     if (worker == NULL || type == NULL || handler == NULL) {
@@ -225,7 +231,8 @@ taskq_status taskq__worker_handle_owned(taskq_worker *worker, const char *type, 
     return status;
 }
 
-taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user, taskq_error *err)
+taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
+                                 taskq_error *err)
 {
     return taskq__worker_handle_owned(worker, type, handler, user, NULL, err);
 }
@@ -237,8 +244,7 @@ void taskq_worker_stop(taskq_worker *worker)
     int saved = errno; /* it may be called from a signal handler */
     uint64_t one = 1;
     atomic_fetch_add(&worker->stops, 1);
-    while (write(worker->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {
-    }
+    while (write(worker->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {}
     errno = saved;
 }
 
@@ -261,8 +267,9 @@ static void give_back(taskq_worker *worker)
         taskq__worker_flush(worker, CLOSE_PATIENCE_MS);
     }
     if (atomic_load(&worker->reports_waiting) > 0) {
-        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker", "%u ended jobs could not be reported, their leases will run out",
-            atomic_load(&worker->reports_waiting));
+        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
+                          "%u ended jobs could not be reported, their leases will run out",
+                          atomic_load(&worker->reports_waiting));
     }
 }
 

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker as a program: options, the handlers that come with the library, and a loop around taskq_worker_step that waits for the
+ * worker's descriptor and for signals. It is the loop that any host with an event loop of its own would write.
+ */
+#include "common/options.h"
+#include "common/program.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <taskq/worker.h>
+
+enum { TOKEN_BYTES_MAX = 4096, OTHER_DESCRIPTORS = 128 };
+
+static const option_spec specs[] = {
+    {"server", 0, OPTION_LIST, "URL", "the server; several: the next one is asked when one is out of reach",
+     "http://127.0.0.1:7070", 0, 0, NULL, false},
+    {"queue", 0, OPTION_LIST, "NAME", "a queue to work on; several: in order of preference", "default", 0, 0, NULL,
+     false},
+    {"concurrency", 0, OPTION_INT, "N", "jobs at once", "8", 1, 1000, NULL, false},
+    {"poll-interval", 0, OPTION_DURATION, "DURATION", "how long the server holds a poll while there is no job", "2s",
+     100, 60000, NULL, false},
+    {"id", 0, OPTION_STRING, "NAME", "the worker's name; else host, process and a random number", NULL, 0, 0, NULL,
+     false},
+    {"token-file", 0, OPTION_STRING, "FILE", "a file with the token; TASKQ_TOKEN in the environment is the other way",
+     NULL, 0, 0, NULL, false},
+    {"ca-file", 0, OPTION_STRING, "FILE", "the authorities that a server's certificate may be of (PEM)", NULL, 0, 0,
+     NULL, false},
+    {"cert", 0, OPTION_STRING, "FILE", "a certificate of our own (PEM)", NULL, 0, 0, NULL, false},
+    {"key", 0, OPTION_STRING, "FILE", "its key (PEM)", NULL, 0, 0, NULL, false},
+    {"file-root", 0, OPTION_STRING, "DIR", "do jobs of type file below this directory; without it there are none", NULL,
+     0, 0, NULL, false},
+    {"http-allow-private", 0, OPTION_SWITCH, NULL,
+     "let jobs of type http reach private, loopback and link-local addresses", NULL, 0, 0, NULL, false},
+    {"shutdown-timeout", 0, OPTION_DURATION, "DURATION", "what running jobs get when the worker is told to stop", "30s",
+     0, 86400000, NULL, false},
+    PROGRAM_LOG_OPTIONS,
+};
+static const option_table table = {specs, sizeof(specs) / sizeof(specs[0])};
+
+static int help(void)
+{
+    printf(
+        "taskq-worker [OPTIONS]\n\nAsks a server for jobs and does them: http, sleep and, with --file-root, file.\n\n");
+    options_print(stdout, &table, 1);
+    printf(
+        "\nDurations are written 500ms, 2s, 5m, 1h.\nSIGTERM or SIGINT: no more jobs, running ones get the shutdown time, "
+        "the rest are given back. A second one: at once.\n");
+    return EXIT_DONE;
+}
+
+/* The first line of the file. False: it cannot be read, and that has been said. */
+static bool read_token_file(const char *path, char token[TOKEN_BYTES_MAX])
+{
+    FILE *file = fopen(path, "re");
+    bool read = file != NULL && fgets(token, TOKEN_BYTES_MAX, file) != NULL;
+    if (!read) {
+        fprintf(stderr, "taskq-worker: --token-file: %s: %s\n", path,
+                file != NULL && !ferror(file) ? "the file is empty" : strerror(errno));
+    } else {
+        token[strcspn(token, "\r\n")] = '\0';
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return read;
+}
+
+/* From its file, or from the environment, which is then cleared so that nothing that a job starts sees it. */
+static bool read_token(const options *opts, char token[TOKEN_BYTES_MAX])
+{
+    const char *path = options_string(opts, "token-file");
+    const char *from_environment = getenv("TASKQ_TOKEN");
+    token[0] = '\0';
+    if (path == NULL && from_environment != NULL) {
+        if (strlen(from_environment) >= TOKEN_BYTES_MAX) {
+            fprintf(stderr, "taskq-worker: TASKQ_TOKEN is longer than a token can be\n");
+            return false;
+        }
+        memcpy(token, from_environment, strlen(from_environment) + 1);
+    }
+    unsetenv("TASKQ_TOKEN");
+    return path == NULL || read_token_file(path, token);
+}
+
+static taskq_status add_handlers(taskq_worker *worker, const options *opts, taskq_error *err)
+{
+    const char *root = options_string(opts, "file-root");
+    taskq_http_options http = TASKQ_HTTP_OPTIONS_INIT;
+    http.allow_private = options_switch(opts, "http-allow-private");
+    taskq_status status = taskq_worker_handle_http(worker, &http, err);
+    status = status != TASKQ_OK ? status : taskq_worker_handle_sleep(worker, err);
+    return status != TASKQ_OK || root == NULL ? status : taskq_worker_handle_file(worker, root, err);
+}
+
+static taskq_status open_worker(const options *opts, const taskq_log *log, taskq_worker **worker, taskq_error *err)
+{
+    char token[TOKEN_BYTES_MAX];
+    if (!read_token(opts, token)) {
+        return TASKQ_EINVAL;
+    }
+    taskq_worker_options wanted = TASKQ_WORKER_OPTIONS_INIT;
+    wanted.server_count = (uint32_t)options_list(opts, "server", &wanted.servers);
+    wanted.queue_count = (uint32_t)options_list(opts, "queue", &wanted.queues);
+    wanted.id = options_string(opts, "id");
+    wanted.concurrency = (uint32_t)options_number(opts, "concurrency");
+    wanted.poll_interval_ms = options_number(opts, "poll-interval");
+    int64_t shutdown_ms = options_number(opts, "shutdown-timeout");
+    wanted.shutdown_timeout_ms = shutdown_ms == 0 ? -1 : shutdown_ms;
+    wanted.token = token[0] != '\0' ? token : NULL;
+    wanted.ca_file = options_string(opts, "ca-file");
+    wanted.cert_file = options_string(opts, "cert");
+    wanted.key_file = options_string(opts, "key");
+    wanted.log = *log;
+    taskq_status status = taskq_worker_open(&wanted, worker, err);
+    explicit_bzero(token, sizeof(token));
+    return status != TASKQ_OK ? status : add_handlers(*worker, opts, err);
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void take_signals(int fd, taskq_worker *worker)
+{
+    struct signalfd_siginfo info;
+    while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo != SIGHUP) {
+            taskq_worker_stop(worker);
+        }
+    }
+}
+
+/* Until it was stopped and everything has ended, or it cannot go on. */
+static taskq_status work(taskq_worker *worker, int signals, taskq_error *err)
+{
+    struct pollfd fds[2] = {{.fd = taskq_worker_fd(worker), .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    taskq_status status;
+    int64_t next_in_ms = 0;
+    while ((status = taskq_worker_step(worker, &next_in_ms, err)) == TASKQ_OK) {
+        poll(fds, 2, next_in_ms < 60000 ? (int)next_in_ms : 60000);
+        take_signals(signals, worker);
+    }
+    return status == TASKQ_ECANCELED ? TASKQ_OK : status;
+}
+
+/* A handler that ignored its stop would be waited for by close: its job was given back, and the process ends under it. */
+static int end(taskq_worker *worker)
+{
+    taskq_worker_stats stats = {.struct_size = sizeof(stats)};
+    taskq_worker_read_stats(worker, &stats);
+    if (stats.running == 0) {
+        taskq_worker_close(worker);
+    }
+    return EXIT_DONE;
+}
+
+static int run(const options *opts)
+{
+    taskq_log_sink sink;
+    taskq_log log;
+    taskq_error err = TASKQ_ERROR_INIT;
+    taskq_worker *worker = NULL;
+    program_log(opts, &sink, &log);
+    program_block_signals();
+    int signals = open_signals();
+    if (signals < 0) {
+        program_say(&log, TASKQ_LOG_ERROR, "worker", "signals cannot be waited for: %s", strerror(errno));
+        return EXIT_FAILED;
+    }
+    program_raise_descriptors((size_t)options_number(opts, "concurrency") * 4 + OTHER_DESCRIPTORS);
+    taskq_status status = open_worker(opts, &log, &worker, &err);
+    if (status != TASKQ_OK) {
+        if (err.text[0] != '\0') {
+            program_say(&log, TASKQ_LOG_ERROR, "worker", "%s", err.text);
+        }
+        taskq_worker_close(worker);
+        close(signals);
+        return status == TASKQ_EINVAL || status == TASKQ_ENOTFOUND || status == TASKQ_ELIMIT ? EXIT_USAGE : EXIT_FAILED;
+    }
+    program_say(&log, TASKQ_LOG_INFO, "worker", "working: %d jobs at once", (int)options_number(opts, "concurrency"));
+    status = work(worker, signals, &err);
+    close(signals);
+    if (status != TASKQ_OK) {
+        program_say(&log, TASKQ_LOG_ERROR, "worker", "%s", err.text);
+        taskq_worker_close(worker);
+        return EXIT_FAILED;
+    }
+    int code = end(worker);
+    program_say(&log, TASKQ_LOG_INFO, "worker", "stopped");
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    int code = EXIT_USAGE;
+    options *opts = options_parse(&table, 1, argc, argv, 0);
+    if (opts == NULL) {
+        return EXIT_USAGE;
+    }
+    if (options_help_asked(opts)) {
+        code = help();
+    } else if (options_version_asked(opts)) {
+        program_print_version("taskq-worker");
+        code = EXIT_DONE;
+    } else if (options_positionals(opts, &(const char *const *){NULL}) > 0) {
+        fprintf(stderr, "taskq-worker: takes options alone; see taskq-worker --help\n");
+    } else {
+        code = run(opts);
+    }
+    options_free(opts);
+    return code;
+}
