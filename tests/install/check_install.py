@@ -69,8 +69,23 @@ def a_worker_is_built_with_pkg_config_alone_and_runs(at):
     assert "taskq-worker" in run(at.build("consumer_worker", "taskq-worker"), env=at.environment)
 
 
+def a_worker_with_a_handler_of_its_own_works_for_the_installed_server(at):
+    program = at.build("consumer_worker", "taskq-worker")
+    with tempfile.TemporaryDirectory() as folder:
+        server = subprocess.Popen([at.prefix / "bin" / "taskq-server", "--listen", "127.0.0.1:0", "--db",
+                                   os.path.join(folder, "jobs.db")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  text=True)
+        try:
+            url = server.stdout.readline().split()[-1]
+            assert run(program, url, env=at.environment, timeout=60).split()[-2:] == ["succeeded", "cba"]
+        finally:
+            server.terminate()
+            assert server.wait(timeout=60) == 0
+
+
 def a_scheduler_is_built_with_pkg_config_alone_and_runs(at):
-    assert "taskq-scheduler" in run(at.build("consumer_scheduler", "taskq-scheduler"), env=at.environment)
+    said = run(at.build("consumer_scheduler", "taskq-scheduler"), env=at.environment)
+    assert "taskq-scheduler" in said and "job succeeded" in said and "serves http://127.0.0.1:" in said, said
 
 
 def the_umbrella_serves_both(at):
@@ -154,6 +169,7 @@ def executables_are_hardened(at):
 
 TESTS = [
     a_worker_is_built_with_pkg_config_alone_and_runs,
+    a_worker_with_a_handler_of_its_own_works_for_the_installed_server,
     a_scheduler_is_built_with_pkg_config_alone_and_runs,
     the_umbrella_serves_both,
     a_worker_needs_nothing_of_the_scheduler_half,
