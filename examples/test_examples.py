@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The examples do what they say, and so does the demo."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD = pathlib.Path(os.environ.get("TASKQ_BUILD_ROOT", HERE.parent / "build"))
+# A TASKQ_... variable of whoever runs the tests would be an option of our programs.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("TASKQ_")}
+
+
+def run(*command):
+    return subprocess.run([str(word) for word in command], env=ENVIRONMENT, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=120)
+
+
+class Examples(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="taskq-examples-")
+        self.addCleanup(self.folder.cleanup)
+
+    def server(self):
+        """A real server on a port that it picks; its address."""
+        process = subprocess.Popen(
+            [BUILD / "apps/taskq-server/taskq-server", "--listen", "127.0.0.1:0", "--db", self.folder.name + "/jobs.db",
+             "--log-level", "warn"],
+            env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait, 60)
+        self.addCleanup(process.terminate)
+        return re.match(r"listening on (http://\S+)", process.stdout.readline()).group(1)
+
+    def test_a_scheduler_works_without_a_server(self):
+        ended = run(BUILD / "examples/example-embed_scheduler", self.folder.name + "/jobs.db")
+        self.assertEqual(0, ended.returncode, ended.stderr)
+        self.assertEqual('job 1: {"name": "world"}\njob 1: succeeded\n', ended.stdout)
+
+    def test_a_second_run_goes_on_in_the_same_file(self):
+        run(BUILD / "examples/example-embed_scheduler", self.folder.name + "/jobs.db")
+        ended = run(BUILD / "examples/example-embed_scheduler", self.folder.name + "/jobs.db")
+        self.assertIn("job 2: succeeded", ended.stdout)
+
+    def test_a_worker_takes_a_job_from_a_server(self):
+        url = self.server()
+        ended = run(BUILD / "examples/example-embed_worker", url)
+        self.assertEqual(0, ended.returncode, ended.stderr)
+        with urllib.request.urlopen(url + "/jobs/1", timeout=30) as answer:
+            job = json.load(answer)
+        self.assertEqual(("succeeded", {"greeted": True}, 1), (job["state"], job["result"], job["attempt"]))
+
+    def test_both_halves_work_in_one_program(self):
+        ended = run(BUILD / "examples/example-embed_both", self.folder.name + "/jobs.db")
+        self.assertEqual(0, ended.returncode, ended.stderr)
+        self.assertIn("job 1 is done", ended.stdout)
+
+
+class Readme(unittest.TestCase):
+    def test_the_programs_in_the_readme_compile(self):
+        text = (HERE.parent / "README.md").read_text(encoding="utf-8")
+        programs = [code for code in re.findall(r"^```c\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if "main(" in code]
+        self.assertGreaterEqual(len(programs), 2)
+        for code in programs:
+            ended = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I",
+                                    str(HERE.parent / "include"), "-x", "c", "-"],
+                                   input=code, capture_output=True, text=True, timeout=60)
+            self.assertEqual(0, ended.returncode, ended.stderr)
+
+
+class Demo(unittest.TestCase):
+    def test_everything_in_the_demo_comes_out_as_told(self):
+        ended = run(HERE / "demo/run", "--build", BUILD)
+        self.assertEqual(0, ended.returncode, ended.stdout + ended.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
