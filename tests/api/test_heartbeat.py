@@ -24,7 +24,8 @@ class AHeartbeat(ServerCase):
 
         until = wait_until(renewed)
         shown = check_job(self.api.job(job["id"]), details=True)
-        self.assertEqual((shown["version"], shown["lease_expires_at"], shown["updated_at"]), (2, until, job["updated_at"]))
+        self.assertEqual((shown["version"], shown["updated_at"]), (2, job["updated_at"]))
+        self.assert_unchanged({**shown, "lease_expires_at": until})
 
     def test_it_says_that_a_cancel_was_asked_for(self):
         job = self.started()
@@ -58,7 +59,7 @@ class AHeartbeat(ServerCase):
             self.beat(job, log=f"{number}" * 10000)
         log = self.api.job(job["id"])["log"]
         self.assertEqual(log, "".join(f"{number}" * 10000 for number in range(10))[-LOG_BYTES_MAX:])
-        self.beat(job, log="x" + "é" * 200000)
+        self.beat(job, log="x" + "é" * 40000)
         log = self.api.job(job["id"])["log"]
         self.assertEqual(set(log), {"é"})
         self.assertIn(len(log.encode()), (LOG_BYTES_MAX, LOG_BYTES_MAX - 1))
@@ -69,7 +70,7 @@ class AHeartbeat(ServerCase):
         for version in (1, 3):
             self.refused(409, "stale-version", "POST", f"/jobs/{job['id']}/heartbeat",
                          {"version": version, "log": "no", "progress": {"percent": 1}})
-        self.assertEqual(self.api.job(job["id"]), before)
+        self.assert_unchanged(before)
 
     def test_a_wrong_body_changes_nothing(self):
         job = self.started()
@@ -80,7 +81,7 @@ class AHeartbeat(ServerCase):
                      {"version": 2, "progress": {"percents": 5}}):
             with self.subTest(body=body):
                 self.refused(422, "invalid", "POST", f"/jobs/{job['id']}/heartbeat", body)
-        self.assertEqual(self.api.job(job["id"]), before)
+        self.assert_unchanged(before)
 
     def test_a_job_that_does_not_run_has_no_lease(self):
         made = self.enqueue()

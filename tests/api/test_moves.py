@@ -122,7 +122,7 @@ class IllegalMoves(ServerCase):
         path = f"/jobs/{job['id']}" + (f"/{verb}" if verb else "")
         with self.subTest(state=state, verb=verb, body=body):
             self.refused(status, slug, method, path, body)
-            self.assertEqual(self.api.job(job["id"]), before)
+            self.assert_unchanged(before)
 
     def test_only_a_running_job_takes_reports_beats_and_releases(self):
         for state in STATES:

@@ -86,11 +86,12 @@ class AHeldPoll(ServerCase):
 
 
 class APollAskedAgain(ServerCase):
-    def ask(self, worker="w", poll="p", **parameters):
-        return self.api.claim_many(self.queue, parameters.pop("limit", 10), worker=worker, poll=poll, **parameters)
+    def ask(self, worker=None, poll="p", **parameters):
+        return self.api.claim_many(self.queue, parameters.pop("limit", 10), worker=worker or self.worker, poll=poll, **parameters)
 
     def setUp(self):
         super().setUp()
+        self.worker = fresh_name("w")
         self.made = self.api.enqueue_many([{"type": "t", "queue": self.queue}] * 5)
 
     def test_its_leases_come_back_as_they_were(self):
@@ -102,8 +103,8 @@ class APollAskedAgain(ServerCase):
         self.assertEqual([job["payload"] for job in again], [{}] * 3)
 
     def test_without_a_limit_the_one_job_comes_back(self):
-        first = self.claim(worker="w", poll="p")
-        self.assertEqual(self.claim(worker="w", poll="p")["id"], first["id"])
+        first = self.claim(worker=self.worker, poll="p")
+        self.assertEqual(self.claim(worker=self.worker, poll="p")["id"], first["id"])
 
     def test_only_what_is_still_held_comes_back(self):
         first = self.ask(limit=2)
@@ -133,7 +134,7 @@ class APollAskedAgain(ServerCase):
     def test_a_held_poll_asked_again_ends_with_204_and_the_newer_one_is_served(self):
         queue = fresh_name()
         client = self.new_client()
-        path = f"/next-job?queue={queue}&worker=w&poll=p&wait=50"
+        path = f"/next-job?queue={queue}&worker={self.worker}&poll=p&wait=50"
         older = Task(lambda: client.get(path))
         newer_client = self.new_client()
 
@@ -149,7 +150,7 @@ class APollAskedAgain(ServerCase):
         self.assertEqual(newer.result().json["id"], made["id"])
 
     def test_post_next_job_knows_polls_too(self):
-        body = {"queue": self.queue, "worker": "w", "poll": "p", "limit": 2}
+        body = {"queue": self.queue, "worker": self.worker, "poll": "p", "limit": 2}
         first = self.api.expect(200, "POST", "/next-job", body).json["jobs"]
         self.assertEqual([job["id"] for job in self.api.expect(200, "POST", "/next-job", body).json["jobs"]],
                          [job["id"] for job in first])

@@ -84,7 +84,7 @@ class APort(FreshServerCase):
         self.client_of(server).enqueue(type="t")
         pipe = server.program.process.stdout
         os.set_blocking(pipe.fileno(), False)
-        server.program.signal(signal.SIGTERM)
+        server.program.send_signal(signal.SIGTERM)
         server.program.process.wait(60)
         self.assertIn(pipe.read(), (b"", None))
 

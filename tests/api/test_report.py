@@ -97,7 +97,7 @@ class AReport(ServerCase):
             for body in ({"status": "succeeded", "result": 1}, {"status": "failed"}):
                 with self.subTest(version=version, body=body):
                     self.refused(409, "stale-version", "POST", f"/jobs/{job['id']}/complete", {"version": version, **body})
-        self.assertEqual(self.api.job(job["id"]), before)
+        self.assert_unchanged(before)
 
     def test_a_body_that_is_wrong_changes_nothing(self):
         job = self.started()
@@ -111,7 +111,7 @@ class AReport(ServerCase):
                      {"version": None, "status": "succeeded"}):
             with self.subTest(body=body):
                 self.refused(422, "invalid", "POST", f"/jobs/{job['id']}/complete", body)
-        self.assertEqual(self.api.job(job["id"]), before)
+        self.assert_unchanged(before)
 
     def test_a_job_that_is_not_there_is_not_found(self):
         self.refused(404, "not-found", "POST", "/jobs/999999999/complete", {"version": 2, "status": "succeeded"})
@@ -141,7 +141,7 @@ class TheSameReportAgain(ServerCase):
             with self.subTest(body=body):
                 reply = self.again(job, **body)
                 self.assertEqual((reply.status, reply.slug), (409, "stale-version"), reply)
-        self.assertEqual(self.api.job(job["id"]), before)
+        self.assert_unchanged(before)
 
     def test_a_failure_is_taken_again_after_the_job_went_on(self):
         job = self.started()

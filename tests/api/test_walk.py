@@ -9,8 +9,8 @@ from shape import check_job
 from waiting import wait_until
 
 BAD_BODIES = [b"", b"{", b"[]", b"null", b'{"a": 1, "a": 2}', b'{"type": "\xff"}', b'{"colour": 1}', b"{}" * 3, b'{"jobs": [1]}',
-              b'{"completions": [5]}', b'{"heartbeats": [{"id": 1}]}', b'{"version": 1e400}', b'{"version": -99999999999999999999}',
-              b'{"type": "' + b"x" * 100000 + b'"}', b'{"payload": ' + b"[" * 50000 + b"}", b'{"type": "t", "payload": "\\ud800"}' + b" " * 4096]
+              b'{"completions": [5]}', b'{"heartbeats": [{"id": "1"}]}', b'{"version": 1e400}', b'{"version": -99999999999999999999}',
+              b'{"type": "' + b"x" * 100000 + b'"}', b'{"payload": ' + b"[" * 50000 + b"}"]
 BAD_LINES = ["GET /jobs HTTP/9.9", "CONNECT /jobs HTTP/1.1", "GET /next-job%00 HTTP/1.1", "GET //jobs HTTP/1.1", "GET", "BREW /jobs HTTP/1.1",
              "GET /jobs?limit=%zz HTTP/1.1", "GET /jobs?" + "a=b&" * 500 + " HTTP/1.1", "GET /jobs/" + "9" * 400 + " HTTP/1.1", "\0\1\2"]
 BAD_HEADERS = ["Content-Length: 5abc", "Transfer-Encoding: chunked\r\nContent-Length: 4", "X-A: b\r\n folded", "Content-Length: 18446744073709551616",
@@ -85,7 +85,7 @@ class TheWalk(ServerCase):
                 with self.subTest(path=path, body=body[:40]):
                     reply = self.api.send(method, path, body)
                     self.assertTrue(400 <= reply.status < 500, reply)
-        self.assertEqual(self.api.job(job["id"]), before)
+        self.assert_unchanged(before)
 
     def test_bad_requests_get_a_problem_or_a_close(self):
         for line in BAD_LINES:

@@ -15,7 +15,7 @@ class TheEnd(WorkCase):
         worker = self.worker("--concurrency", 2)
         jobs = [self.http_job("/hold/x", timeout_ms=120000) for _ in range(4)]
         wait_until(lambda: self.service.running == 2)
-        worker.signal(signal.SIGTERM)
+        worker.send_signal(signal.SIGTERM)
         self.service.let_go(4)
         self.assertEqual(worker.program.wait(), 0)
         shown = [self.api.job(job["id"]) for job in jobs]
@@ -37,9 +37,9 @@ class TheEnd(WorkCase):
         worker = self.worker("--shutdown-timeout", "1h")
         job = self.sleep_job(3600000)
         self.wait_for(job, "running")
-        worker.signal(signal.SIGTERM)
+        worker.send_signal(signal.SIGTERM)
         wait_until(lambda: self.is_out_of_polls(worker))
-        worker.signal(signal.SIGTERM)
+        worker.send_signal(signal.SIGTERM)
         worker.program.wait(30)
 
     def is_out_of_polls(self, worker):

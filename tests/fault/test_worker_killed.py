@@ -31,7 +31,7 @@ class AWorkerDies(WorkCase):
         frozen = self.worker("--concurrency", 1)
         job = self.http_job("/hold/x", QUICK, timeout_ms=120000)
         wait_until(lambda: self.service.running == 1)
-        frozen.signal(signal.SIGSTOP)
+        frozen.send_signal(signal.SIGSTOP)
         try:
             wait_until(lambda: self.api.job(job["id"])["attempts"], what="the loss of the lease")
             other = self.worker("--concurrency", 1)
@@ -40,7 +40,7 @@ class AWorkerDies(WorkCase):
             shown = self.wait_for(job)
             other.stop()
         finally:
-            frozen.signal(signal.SIGCONT)
+            frozen.send_signal(signal.SIGCONT)
         self.assertEqual((shown["state"], shown["worker"], shown["version"]), ("succeeded", other.id, 5))
         # The frozen one is done with it, and works on.
         self.assertEqual(self.wait_for(self.sleep_job(1))["worker"], frozen.id)

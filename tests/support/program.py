@@ -56,7 +56,7 @@ class Program:
     def is_running(self):
         return self.process.poll() is None
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.process.send_signal(number)
 
     def wait(self, timeout=END_SECONDS):
@@ -83,7 +83,7 @@ class Program:
     def stop(self, number=signal.SIGTERM, timeout=END_SECONDS):
         """Asks it to end, and insists on exit status 0 and a log without a finding."""
         if self.is_running():
-            self.signal(number)
+            self.send_signal(number)
         status = self.wait(timeout)
         if self.process.stdout:
             self.process.stdout.close()
