@@ -38,6 +38,7 @@ static const option_spec specs[] = {
      0, NULL, true},
     {"backup-to", 0, OPTION_STRING, "FILE", "copy the store, in use or not, to a new file and exit", NULL, 0, 0, NULL,
      true},
+    {"print-openapi", 0, OPTION_SWITCH, NULL, "print the OpenAPI document of the API and exit", NULL, 0, 0, NULL, true},
     PROGRAM_LOG_OPTIONS,
 };
 static const option_table table = {specs, sizeof(specs) / sizeof(specs[0])};
@@ -210,6 +211,11 @@ static int run(const options *opts)
     if (is_other_store(options_string(opts, "db"))) {
         fprintf(stderr, "taskq-server: --db: this build has no PostgreSQL store; name an SQLite file\n");
         return EXIT_USAGE;
+    }
+    if (options_switch(opts, "print-openapi")) {
+        taskq_text document = taskq_server_openapi();
+        return fwrite(document.data, 1, document.size, stdout) == document.size && putchar('\n') != EOF ? EXIT_DONE
+                                                                                                        : EXIT_FAILED;
     }
     if (options_switch(opts, "check")) {
         return check(opts);

@@ -29,6 +29,10 @@ static const taskq__route routes[] = {
     {"GET", "/stats", taskq__stats, TASKQ__ROLE_VIEWER, 0},
     {"GET", "/livez", taskq__livez, TASKQ__ROLE_OPEN, TASKQ__ROUTE_UNLOGGED},
     {"GET", "/readyz", taskq__readyz, TASKQ__ROLE_OPEN, TASKQ__ROUTE_UNLOGGED},
+    {"GET", "/openapi.json", taskq__openapi_json, TASKQ__ROLE_OPEN, 0},
+    {"GET", "/docs", taskq__docs_page, TASKQ__ROLE_OPEN, 0},
+    {"GET", "/docs/docs.css", taskq__docs_css, TASKQ__ROLE_OPEN, 0},
+    {"GET", "/docs/docs.js", taskq__docs_js, TASKQ__ROLE_OPEN, 0},
 };
 
 enum { ROUTE_COUNT = sizeof(routes) / sizeof(routes[0]) };
