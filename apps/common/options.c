@@ -327,7 +327,7 @@ static bool set_list(options *opts, option_value *value, const char *text, const
 static bool fill_absent(options *opts, option_value *value)
 {
     char name[96];
-    const char *from = "";
+    char from[128] = "";
     if (value->given) {
         return true;
     }
@@ -335,7 +335,7 @@ static bool fill_absent(options *opts, option_value *value)
     const char *text = value->spec->no_environment ? NULL : getenv(name);
     if (text != NULL && text[0] != '\0') {
         value->given = true;
-        from = " (from the environment)";
+        snprintf(from, sizeof(from), " (%s)", name);
     } else {
         text = value->spec->fallback;
     }

@@ -177,7 +177,7 @@ static int serve(const options *opts)
     if (status != TASKQ_OK) {
         fprintf(stderr, "taskq-server: %s\n", err.text);
         close_parts(&all);
-        return status == TASKQ_EINVAL && all.scheduler != NULL ? EXIT_USAGE : EXIT_FAILED;
+        return EXIT_FAILED;
     }
     for (uint32_t i = 0; taskq_server_url(all.server, i) != NULL; i++) {
         printf("listening on %s\n", taskq_server_url(all.server, i));
@@ -209,6 +209,13 @@ static int run(const options *opts)
     }
     if (is_other_store(options_string(opts, "db"))) {
         fprintf(stderr, "taskq-server: --db: this build has no PostgreSQL store; name an SQLite file\n");
+        return EXIT_USAGE;
+    }
+    taskq_error err = TASKQ_ERROR_INIT;
+    taskq_log no_log = {0, NULL, NULL, (taskq_log_level)0};
+    taskq_server_options server = server_options(opts, &no_log);
+    if (taskq_server_check(&server, &err) != TASKQ_OK) {
+        fprintf(stderr, "taskq-server: %s\n", err.text);
         return EXIT_USAGE;
     }
     if (options_switch(opts, "check")) {

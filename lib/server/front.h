@@ -62,6 +62,9 @@ typedef struct taskq__reply {
 taskq_text taskq__request_header(const taskq__request *request, const char *name);
 uint32_t taskq__request_header_count(const taskq__request *request, const char *name);
 
+/* Without the blanks at both ends. */
+taskq_text taskq__trimmed(taskq_text text);
+
 /* How the body is told apart from the next request. */
 typedef struct taskq__framing {
     bool chunked;

@@ -16,12 +16,12 @@ enum {
     ARENA_FACTOR = 48       /* the tape of a text made of the smallest values is so many times the text */
 };
 
-int64_t taskq__pool_now_ms(const taskq__pool *pool)
+int64_t taskq__front_pool_now_ms(const taskq__pool *pool)
 {
     return pool->clock.steady_ms(pool->clock.user);
 }
 
-taskq_status taskq__pool_init(taskq__pool *pool, const taskq__front_options *options)
+taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_options *options)
 {
     pool->clock = options->clock;
     pool->body_bytes_max = options->body_bytes_max;
@@ -45,7 +45,7 @@ taskq_status taskq__pool_init(taskq__pool *pool, const taskq__front_options *opt
     return TASKQ_OK;
 }
 
-void taskq__pool_clear(taskq__pool *pool)
+void taskq__front_pool_clear(taskq__pool *pool)
 {
     pthread_cond_destroy(&pool->idle);
     pthread_mutex_destroy(&pool->lock);
@@ -110,7 +110,7 @@ static bool cut_if_idle(taskq__seat *seat, int64_t since_ms)
 static bool evict_one(taskq__pool *pool)
 {
     taskq__seat *oldest = NULL;
-    int64_t limit_ms = taskq__pool_now_ms(pool) - EVICT_IDLE_MS;
+    int64_t limit_ms = taskq__front_pool_now_ms(pool) - EVICT_IDLE_MS;
     int64_t oldest_ms = limit_ms;
     pthread_mutex_lock(&pool->lock);
     for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
@@ -138,7 +138,7 @@ bool taskq__seat_take(taskq__seat *seat, int fd)
     pthread_mutex_lock(&seat->lock);
     seat->fd = fd;
     seat->in_request = seat->cut = false;
-    seat->idle_since_ms = taskq__pool_now_ms(pool);
+    seat->idle_since_ms = taskq__front_pool_now_ms(pool);
     pthread_mutex_unlock(&seat->lock);
     return true;
 }
@@ -203,7 +203,7 @@ void taskq__seat_end(taskq__seat *seat)
     taskq__pool *pool = seat->pool;
     pthread_mutex_lock(&seat->lock);
     seat->in_request = false;
-    seat->idle_since_ms = taskq__pool_now_ms(pool);
+    seat->idle_since_ms = taskq__front_pool_now_ms(pool);
     pthread_mutex_unlock(&seat->lock);
     atomic_fetch_sub(&pool->busy, 1);
     if (pool->draining) {
@@ -213,7 +213,7 @@ void taskq__seat_end(taskq__seat *seat)
     }
 }
 
-void taskq__pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms)
+void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);

@@ -39,9 +39,9 @@ struct taskq__pool {
     _Atomic bool draining;
 };
 
-taskq_status taskq__pool_init(taskq__pool *pool, const taskq__front_options *options);
-void taskq__pool_clear(taskq__pool *pool);
-int64_t taskq__pool_now_ms(const taskq__pool *pool); /* steady */
+taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_options *options);
+void taskq__front_pool_clear(taskq__pool *pool);
+int64_t taskq__front_pool_now_ms(const taskq__pool *pool); /* steady */
 
 taskq__seat *taskq__seat_new(taskq__pool *pool); /* NULL: no memory */
 void taskq__seat_free(taskq__seat *seat);
@@ -58,6 +58,6 @@ void taskq__seat_tidy(taskq__seat *seat);
 bool taskq__seat_begin(taskq__seat *seat);
 void taskq__seat_end(taskq__seat *seat);
 
-void taskq__pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms);
+void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms);
 
 #endif
