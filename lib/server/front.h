@@ -42,6 +42,7 @@ typedef struct taskq__request {
     char request_id[TASKQ__REQUEST_ID_MAX + 1];
     bool (*gone)(void *user); /* has the client hung up? never blocks; NULL: cannot be told */
     void *gone_user;
+    bool may_wait;    /* there are threads enough for one that waits */
     int64_t began_ms; /* steady */
     const struct taskq__route *route;
     taskq_text captured; /* what stands for the route's {id} or {name}, as it came */

@@ -23,7 +23,6 @@
 
 enum {
     TIMED_OUT = -1,        /* what civetweb's pull_inner returns then */
-    SPARE_THREADS = 16,    /* answer 503 to connections past the bound */
     REFUSE_WAIT_MS = 200,  /* for the request of a connection that is refused: unread bytes would reset our answer */
     LINGER_MS = 2000,      /* the same for a body that is not wanted */
     SEND_MS_MIN = 60000,   /* for an answer to be taken, in all */
@@ -279,7 +278,7 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
         reply->header_count = 0;
         taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "the answer needs more memory than there is");
     }
-    bool keep = !reply->close && taskq__head_keeps_alive(&self->request) && !front->pool.draining;
+    bool keep = !reply->close && !self->spare && taskq__head_keeps_alive(&self->request) && !front->pool.draining;
     reply->close = !keep;
     taskq__buf_rewind(&self->head);
     taskq__head_write(&self->head, reply, self->request.request_id, keep,
@@ -321,6 +320,7 @@ static void fill_request(taskq__seat *self, const struct mg_connection *conn)
         .arena = self->arena,
         .gone = socket_of(conn) >= 0 ? hung_up : NULL,
         .gone_user = (void *)(uintptr_t)conn,
+        .may_wait = !self->spare,
         .began_ms = taskq__front_pool_now_ms(self->pool),
     };
     int count = info->num_headers > 0 && info->num_headers <= TASKQ__HEADERS_MAX ? info->num_headers : 0;
@@ -515,7 +515,7 @@ static struct mg_context *start_context(taskq__front *front)
     char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 8)] = "";
     char threads[16], timeout[16], head[16];
     taskq__listens_join(options->listens, options->listen_count, listens, sizeof(listens));
-    snprintf(threads, sizeof(threads), "%u", options->connections_max + SPARE_THREADS);
+    snprintf(threads, sizeof(threads), "%u", options->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS);
     snprintf(timeout, sizeof(timeout), "%lld", (long long)options->request_timeout_ms);
     snprintf(head, sizeof(head), "%d", TASKQ__HEAD_BYTES_MAX);
     const char *settings[][2] = {
@@ -555,14 +555,11 @@ static struct mg_context *start_context(taskq__front *front)
 taskq_status taskq__front_start(const taskq__front_options *options, taskq__front **out, taskq_error *err)
 {
     taskq__front *front = calloc(1, sizeof(*front));
-    if (front == NULL) {
-        return taskq__fail_memory(err);
-    }
-    front->options = *options;
-    if (taskq__front_pool_init(&front->pool, options) != TASKQ_OK) {
+    if (front == NULL || taskq__front_pool_init(&front->pool, options) != TASKQ_OK) {
         free(front);
         return taskq__fail_memory(err);
     }
+    front->options = *options;
     mg_init_library(0);
     front->context = start_context(front);
     if (front->context == NULL) {

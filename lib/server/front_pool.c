@@ -131,8 +131,9 @@ bool taskq__seat_take(taskq__seat *seat, int fd)
     taskq__pool *pool = seat->pool;
     seat->counted = true;
     seat->told = false;
-    bool full = atomic_fetch_add(&pool->connections, 1) >= pool->connections_max;
-    if (pool->draining || (full && !evict_one(pool))) {
+    uint32_t before = atomic_fetch_add(&pool->connections, 1);
+    seat->spare = before >= pool->connections_max && !evict_one(pool);
+    if (pool->draining || (seat->spare && before >= pool->connections_max + TASKQ__SPARE_SEATS)) {
         return false;
     }
     pthread_mutex_lock(&seat->lock);

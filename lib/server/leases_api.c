@@ -43,7 +43,7 @@ static void claim(taskq_server *server, const taskq__request *request, taskq__re
     taskq_jobs *jobs = NULL;
     taskq_claim_options options = taskq__claim_options(wanted, request);
     bool wants_wait = options.wait_ms > 0;
-    bool held = wants_wait && hold(server);
+    bool held = wants_wait && request->may_wait && hold(server);
     options.wait_ms = held ? options.wait_ms : 0; /* no room to wait: a job that is ready is still given */
     taskq_status status = taskq_scheduler_claim(server->scheduler, &options, &jobs, &err);
     if (held) {
