@@ -45,7 +45,8 @@ typedef struct taskq_worker_options {
     }
 
 TASKQ_API taskq_status taskq_worker_open(const taskq_worker_options *options, taskq_worker **out, taskq_error *err);
-/** Release what is held, free. Not while run or a step is under way. NULL is fine. */
+/** Release what is held, report what has ended (as far as a server can be asked), free. Not while run or a step is under way. Waits for handlers
+ * that are still running, those that ignore their stop too: their user's memory is in use. NULL is fine. */
 TASKQ_API void taskq_worker_close(taskq_worker *worker);
 
 /* ---- handlers ---------------------------------------------------------------------------------------------------------- */
@@ -57,7 +58,9 @@ typedef struct taskq_run taskq_run;
  * with the error that was set by taskq_run_fail, or a text made of the status. */
 typedef taskq_status taskq_handler_fn(taskq_run *run, void *user);
 
-/** Give a type a handler. EEXISTS: it has one. `user` is handed through. */
+/** Give a type a handler. EEXISTS: it has one; ELIMIT: 32 types have. `user` is handed through.
+ * A handler that was told to stop (canceled, lost, timed out) and goes on for more than a moment keeps its thread, not its slot: another job
+ * is claimed in its place, up to as many as `concurrency` again. A handler should therefore ask taskq_run_should_stop. */
 TASKQ_API taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
     taskq_error *err);
 
@@ -111,16 +114,18 @@ TASKQ_API taskq_status taskq_worker_handle_file(taskq_worker *worker, const char
 
 /* ---- driving it ---------------------------------------------------------------------------------------------------------- */
 
-/** Work until taskq_worker_stop. Returns OK after a graceful end; EINVAL: no handler is registered. */
+/** Work until taskq_worker_stop. Returns OK after a graceful end, even where a handler ignores its stop: its job was released; EINVAL: no handler is
+ * registered. */
 TASKQ_API taskq_status taskq_worker_run(taskq_worker *worker, taskq_error *err);
 
 /** No more polls; running jobs get shutdown_timeout_ms, the rest are released. A second call: at once. Async-signal-safe. */
 TASKQ_API void taskq_worker_stop(taskq_worker *worker);
 
 /** Claim up to `limit` jobs (not more than free slots), waiting up to wait_ms. They are the worker's until executed and reported.
- * `out_count`: how many came. EUNAVAIL: no server answered; EDENIED. */
+ * `out_count`: how many came; 0 is OK. EUNAVAIL: no server answered; EDENIED; ECANCELED: it was stopped. */
 TASKQ_API taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wait_ms, uint32_t *out_count, taskq_error *err);
-/** Run the handler of one claimed job on this thread, beating meanwhile. ENOTFOUND: none is waiting. OK however the handler ended. */
+/** Run the handler of one claimed job on this thread. Meanwhile a thread that ends before this returns sends the heartbeats. ENOTFOUND: none is
+ * waiting. OK however the handler ended. */
 TASKQ_API taskq_status taskq_worker_execute(taskq_worker *worker, taskq_error *err);
 /** Send the reports that are due. OK: all were accepted or have become pointless; EUNAVAIL: some wait for a server, call again. */
 TASKQ_API taskq_status taskq_worker_report(taskq_worker *worker, taskq_error *err);

@@ -53,6 +53,13 @@ static bool is_running(void *user)
     return stats.running == 1;
 }
 
+static bool are_running(void *user)
+{
+    taskq_worker_stats stats = {.struct_size = sizeof(stats)};
+    taskq_worker_read_stats(user, &stats);
+    return stats.running == 20;
+}
+
 static bool has_entered(void *user)
 {
     return gate_entered(user) == 1;
@@ -182,10 +189,7 @@ START_TEST(one_request_carries_all_that_are_due)
     for (int i = 0; i < 20; i++) {
         script_add(&s, 6000, 600000);
     }
-    while (script_value(&s, &s.leased) < 20) {
-        settle();
-    }
-    settle();
+    script_drive(worker, are_running, worker);
     fake_clock_advance(&moved, 2000);
     script_drive_until_count(worker, &s, "/jobs/heartbeat", 1);
     ck_assert(beat_has(0, "{\"id\":1,"));
