@@ -4,6 +4,8 @@
  */
 #include "contract/contract.h"
 
+#include "core/arena.h"
+
 START_TEST(a_refused_op_among_63_good_ones_changes_nothing_of_theirs)
 {
     enum { N = 64 };
@@ -134,6 +136,32 @@ START_TEST(a_heartbeat_beats_the_sweep_that_follows_it)
 }
 END_TEST
 
+START_TEST(a_batch_that_finds_no_memory_happens_whole_or_not_at_all)
+{
+    taskq_arena *whole = contract.arena;
+    taskq_new_job job = new_job("a");
+    const taskq_job *running = running_job();
+    taskq_op *ops[] = {beat_op(running->id, 2, "{}", "x"), enqueue_op(&job), claim_op("default", "a", 1)};
+    int64_t made = 0, leased = 1, beats = 0;
+    bool done = false;
+    for (size_t room = 1; !done; room += 97) {
+        contract.arena = taskq__arena_new(room);
+        taskq_status status = contract_try(ops, 3, NULL);
+        taskq__arena_free(contract.arena);
+        contract.arena = whole;
+        ck_assert(status == TASKQ_OK || status == TASKQ_EUNAVAIL);
+        beats += status == TASKQ_OK;
+        made += status == TASKQ_OK && ops[1]->status == TASKQ_OK;
+        leased += status == TASKQ_OK && ops[2]->status == TASKQ_OK ? ops[2]->in.claim->job_count : 0;
+        done = status == TASKQ_OK && ops[1]->status == TASKQ_OK && ops[2]->status == TASKQ_OK;
+        ck_assert_int_eq(count_of(TASKQ_STATE_QUEUED), 1 + made - leased);
+        ck_assert_int_eq(count_of(TASKQ_STATE_RUNNING), leased);
+        ck_assert_int_eq((int64_t)job_now(running->id)->log.size, beats);
+    }
+    ck_assert_int_ge(made, 1);
+}
+END_TEST
+
 START_TEST(upkeep_between_batches_changes_nothing)
 {
     int64_t id = make_type("a");
@@ -156,6 +184,7 @@ void contract_add_batches(Suite *suite)
         more_kinds_of_ready_jobs_than_fit_are_added_up,
         a_batch_of_no_ops_is_fine,
         a_heartbeat_beats_the_sweep_that_follows_it,
+        a_batch_that_finds_no_memory_happens_whole_or_not_at_all,
         upkeep_between_batches_changes_nothing,
     };
     taskq_check_add(suite, tests, sizeof(tests) / sizeof(tests[0]), contract_setup, contract_teardown);

@@ -358,7 +358,7 @@ START_TEST(copy_and_check_work_beside_the_server_and_without_it)
     for (int i = 0; i < 2; i++) {
         snprintf(copy, sizeof(copy), "%s/copy-%d.db", place.folder, i);
         ck_assert_msg(taskq_sqlite_check(&options, summary, sizeof(summary), &err) == TASKQ_OK, "%s", err.text);
-        ck_assert_ptr_nonnull(strstr(summary, "schema 1 with 1 jobs"));
+        ck_assert_ptr_nonnull(strstr(summary, "schema 1 with 1 job"));
         ck_assert_msg(taskq_sqlite_backup(&options, copy, NULL, NULL, &err) == TASKQ_OK, "%s", err.text);
         ck_assert_int_eq(ask_sql(copy, "SELECT count(*) FROM taskq_jobs"), 1);
         close_store();
