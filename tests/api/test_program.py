@@ -84,6 +84,14 @@ class APort(FreshServerCase):
         server = self.fresh_server()
         server.program.stop(signal.SIGINT)
 
+    def test_sighup_leaves_it_serving(self):
+        server = self.fresh_server()
+        api = self.client_of(server)
+        for _ in range(3):
+            server.program.send_signal(signal.SIGHUP)
+            api.enqueue(type="t")
+        server.stop()
+
     def test_nothing_but_listening_lines_is_on_standard_output(self):
         server = self.fresh_server()
         self.client_of(server).enqueue(type="t")
