@@ -7,6 +7,7 @@
 
 #include "core/text.h"
 
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -172,6 +173,18 @@ START_TEST(a_file_that_is_not_ours_is_refused_and_left_alone)
 }
 END_TEST
 
+START_TEST(a_path_is_a_path_and_no_uri)
+{
+    taskq_store *store = NULL;
+    ck_assert_int_eq(chdir(place.folder), 0);
+    ck_assert_msg(sqlite_place_open("file:odd.db?mode=memory", &store, &err) == TASKQ_OK, "%s", err.text);
+    ck_assert_msg(taskq_store_backup(store, "file:copy.db?mode=memory", NULL, NULL, &err) == TASKQ_OK, "%s", err.text);
+    taskq_store_close(store);
+    ck_assert_int_gt(ask_sql(beside("file:copy.db?mode=memory"), "SELECT count(*) FROM taskq_meta"), 0);
+    ck_assert_int_gt(ask_sql(beside("file:odd.db?mode=memory"), "SELECT count(*) FROM taskq_meta"), 0);
+}
+END_TEST
+
 START_TEST(options_out_of_range_are_refused)
 {
     taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
@@ -267,6 +280,9 @@ START_TEST(a_connection_that_does_not_fit_is_refused)
     ck_assert_int_eq(taskq_sqlite_open(&options, &store, &err), TASKQ_EINVAL);
     ck_assert_ptr_nonnull(strstr(err.text, "WAL"));
     options.path = ":memory:";
+    ck_assert_int_eq(taskq_sqlite_open(&options, &store, &err), TASKQ_EINVAL);
+    close_store();
+    options.path = place.path;
     ck_assert_int_eq(taskq_sqlite_open(&options, &store, &err), TASKQ_EINVAL);
     ck_assert_int_eq(sqlite3_close(options.connection), SQLITE_OK);
 }
@@ -390,6 +406,46 @@ START_TEST(a_check_names_what_is_wrong)
 }
 END_TEST
 
+/* Enqueues until it is killed and tells each id only after its commit. */
+static void enqueue_until_killed(int out)
+{
+    contract.store = open_store(&place);
+    for (;;) {
+        int64_t id = make_type("a");
+        if (write(out, &id, sizeof(id)) != (ssize_t)sizeof(id)) {
+            _exit(1);
+        }
+        taskq__store_upkeep(contract.store, true, NULL);
+    }
+}
+
+START_TEST(what_was_acknowledged_is_there_after_a_kill)
+{
+    int ends[2];
+    int64_t id = 0, told[100];
+    close_store();
+    for (int round = 0; round < 3; round++) {
+        ck_assert_int_eq(pipe(ends), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            enqueue_until_killed(ends[1]);
+        }
+        close(ends[1]);
+        for (int i = 0; i < 100; i++) {
+            ck_assert_int_eq(read(ends[0], &told[i], sizeof(id)), sizeof(id));
+        }
+        ck_assert_int_eq(kill(child, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        close(ends[0]);
+        contract.store = open_store(&place);
+        for (int i = 0; i < 100; i++) {
+            assert_state(told[i], TASKQ_STATE_QUEUED);
+        }
+        close_store();
+    }
+}
+END_TEST
+
 START_TEST(a_deleted_job_leaves_no_row_anywhere)
 {
     taskq_new_job new = new_job("a");
@@ -408,7 +464,8 @@ START_TEST(a_deleted_job_leaves_no_row_anywhere)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, contract_teardown, a_second_server_is_refused_by_whatever_name_it_comes,
+TASKQ_TESTS_WITH(setup, contract_teardown, a_path_is_a_path_and_no_uri,
+                 a_second_server_is_refused_by_whatever_name_it_comes,
                  a_refused_open_leaves_the_locks_of_the_first_alone, a_newer_schema_is_refused_with_both_versions,
                  a_file_that_is_not_ours_is_refused_and_left_alone, options_out_of_range_are_refused,
                  tables_carry_the_prefix, a_host_lends_its_connection_and_gets_it_back_as_it_was,
@@ -416,4 +473,4 @@ TASKQ_TESTS_WITH(setup, contract_teardown, a_second_server_is_refused_by_whateve
                  a_copy_is_made_of_one_instant_while_jobs_come_in,
                  a_copy_takes_no_others_name_and_leaves_nothing_when_stopped,
                  copy_and_check_work_beside_the_server_and_without_it, a_check_names_what_is_wrong,
-                 a_deleted_job_leaves_no_row_anywhere)
+                 what_was_acknowledged_is_there_after_a_kill, a_deleted_job_leaves_no_row_anywhere)
