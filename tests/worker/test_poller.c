@@ -155,6 +155,29 @@ START_TEST(the_next_server_is_asked_when_one_is_out_of_reach)
 }
 END_TEST
 
+static bool was_put_off(void *user)
+{
+    (void)user;
+    return script_value(&s, &s.action_count) == 0;
+}
+
+START_TEST(a_poll_that_is_put_off_does_not_put_off_reports)
+{
+    gate *g = gate_new();
+    open_worker(NULL, 3, gate_handler, g);
+    script_add(&s, 60000, 60000);
+    script_drive(worker, is_held, s.server);
+    script_expect(&s, "/next-job", SCRIPT_STATUS, 503, "Retry-After: 3600\r\n");
+    script_add(&s, 60000, 60000); /* ends the poll that is held, the next one is put off */
+    script_drive(worker, was_put_off, NULL);
+    gate_open(g);
+    script_drive_until_state(worker, &s, 1, 'e');
+    taskq_worker_close(worker);
+    worker = NULL;
+    gate_free(g);
+}
+END_TEST
+
 START_TEST(a_server_that_is_not_there_is_passed_over)
 {
     char nobody[64];
@@ -233,6 +256,29 @@ START_TEST(a_worker_without_a_handler_does_not_work)
 }
 END_TEST
 
+START_TEST(options_out_of_range_name_their_field)
+{
+    static const char *const bad_names[] = {"a b"};
+    taskq_worker_options options[5];
+    static const char *const fields[5] = {"/concurrency", "/poll_interval_ms", "/shutdown_timeout_ms", "/queues", "/id"};
+    for (size_t i = 0; i < 5; i++) {
+        options[i] = (taskq_worker_options)TASKQ_WORKER_OPTIONS_INIT;
+    }
+    options[0].concurrency = 1001;
+    options[1].poll_interval_ms = 60001;
+    options[2].shutdown_timeout_ms = -2;
+    options[3].queues = bad_names;
+    options[3].queue_count = 1;
+    options[4].id = "";
+    for (size_t i = 0; i < 5; i++) {
+        taskq_error err = TASKQ_ERROR_INIT;
+        ck_assert_int_eq(taskq_worker_open(&options[i], &worker, &err), TASKQ_EINVAL);
+        ck_assert_str_eq(err.field, fields[i]);
+        ck_assert_ptr_null(worker);
+    }
+}
+END_TEST
+
 START_TEST(a_type_has_one_handler)
 {
     worker = script_worker(&s, NULL, 1, NULL);
@@ -247,6 +293,7 @@ TASKQ_TESTS_WITH(begin, end, a_poll_names_the_worker_its_types_and_its_free_slot
                  a_claim_lost_with_a_report_is_asked_again_under_its_id, a_poll_that_was_answered_gets_a_new_id,
                  no_more_is_claimed_than_there_are_free_slots, a_job_that_comes_while_the_poll_is_held_is_done,
                  the_next_server_is_asked_when_one_is_out_of_reach, a_server_that_is_not_there_is_passed_over,
+                 a_poll_that_is_put_off_does_not_put_off_reports, options_out_of_range_name_their_field,
                  an_answer_that_is_no_list_of_jobs_is_asked_for_again,
                  poll_execute_and_report_do_one_job_without_a_thread_of_the_worker, a_poll_without_a_server_says_so,
                  a_poll_that_is_not_let_in_says_so, a_worker_without_a_handler_does_not_work, a_type_has_one_handler)
