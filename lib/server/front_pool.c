@@ -5,12 +5,12 @@
  */
 #include "server/front_pool.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 
 enum {
+    DRAIN_STEP_MS = 10,
     EVICT_IDLE_MS = 1000,   /* younger ones are left: their next request may be on its way */
     KEPT_BYTES_MAX = 65536, /* buffers above that are given back after the request */
     ARENA_FACTOR = 48       /* the tape of a text made of the smallest values is so many times the text */
@@ -214,20 +214,27 @@ void taskq__seat_end(taskq__seat *seat)
     }
 }
 
-void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms)
+/* The next end of a request, or a little later: `but` grows without a word. */
+static void wait_a_little(taskq__pool *pool)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
+    until.tv_nsec += DRAIN_STEP_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_cond_timedwait(&pool->idle, &pool->lock, &until);
+}
+
+void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms)
+{
+    int64_t until_ms = taskq__front_pool_now_ms(pool) + wait_ms;
     pthread_mutex_lock(&pool->lock);
     pool->draining = true;
     for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
         cut_if_idle(each, INT64_MAX);
     }
-    while (atomic_load(&pool->busy) > (but != NULL ? atomic_load(but) : 0)) {
-        if (pthread_cond_timedwait(&pool->idle, &pool->lock, &until) == ETIMEDOUT) {
-            break;
-        }
+    while (atomic_load(&pool->busy) > (but != NULL ? atomic_load(but) : 0) && taskq__front_pool_now_ms(pool) < until_ms) {
+        wait_a_little(pool);
     }
     pthread_mutex_unlock(&pool->lock);
 }
