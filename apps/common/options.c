@@ -5,7 +5,6 @@
  */
 #include "common/options.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -327,7 +326,7 @@ static bool set_list(options *opts, option_value *value, const char *text, const
 static bool fill_absent(options *opts, option_value *value)
 {
     char name[96];
-    const char *from = "";
+    char from[128] = "";
     if (value->given) {
         return true;
     }
@@ -335,7 +334,7 @@ static bool fill_absent(options *opts, option_value *value)
     const char *text = value->spec->no_environment ? NULL : getenv(name);
     if (text != NULL && text[0] != '\0') {
         value->given = true;
-        from = " (from the environment)";
+        snprintf(from, sizeof(from), " (%s)", name);
     } else {
         text = value->spec->fallback;
     }
@@ -424,7 +423,7 @@ static const option_value *find(const options *opts, const char *name)
             return &opts->values[i];
         }
     }
-    assert(!"the option stands in no table");
+    fprintf(stderr, "--%s: stands in no table of this program\n", name);
     abort();
 }
 

@@ -67,7 +67,7 @@ void options_free(options *opts); /* NULL is fine */
 bool options_help_asked(const options *opts);
 bool options_version_asked(const options *opts);
 
-/* By name; a name that stands in no table, or is of another kind, is a mistake in the program (assert). */
+/* By name; a name that stands in no table, or is of another kind, is a mistake in the program and ends it. */
 bool options_given(const options *opts, const char *name);         /* on the command line or in the environment */
 const char *options_string(const options *opts, const char *name); /* NULL: none */
 size_t options_list(const options *opts, const char *name, const char *const **out);

@@ -178,7 +178,7 @@ static int serve(const options *opts)
     if (status != TASKQ_OK) {
         fprintf(stderr, "taskq-server: %s\n", err.text);
         close_parts(&all);
-        return status == TASKQ_EINVAL && all.scheduler != NULL ? EXIT_USAGE : EXIT_FAILED;
+        return EXIT_FAILED;
     }
     for (uint32_t i = 0; taskq_server_url(all.server, i) != NULL; i++) {
         printf("listening on %s\n", taskq_server_url(all.server, i));
@@ -187,6 +187,13 @@ static int serve(const options *opts)
     int code = wait_for_end(&all, &log);
     close_parts(&all);
     return code;
+}
+
+static int print_openapi(void)
+{
+    taskq_text document = taskq_server_openapi();
+    bool printed = fwrite(document.data, 1, document.size, stdout) == document.size && putchar('\n') != EOF;
+    return printed && fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
 static bool is_other_store(const char *db)
@@ -204,6 +211,9 @@ static int run(const options *opts)
         program_print_version("taskq-server");
         return EXIT_DONE;
     }
+    if (options_switch(opts, "print-openapi")) {
+        return print_openapi();
+    }
     if (options_positionals(opts, &rest) > 0) {
         fprintf(stderr, "taskq-server: %s: takes options alone; --help lists them\n", rest[0]);
         return EXIT_USAGE;
@@ -212,10 +222,12 @@ static int run(const options *opts)
         fprintf(stderr, "taskq-server: --db: this build has no PostgreSQL store; name an SQLite file\n");
         return EXIT_USAGE;
     }
-    if (options_switch(opts, "print-openapi")) {
-        taskq_text document = taskq_server_openapi();
-        return fwrite(document.data, 1, document.size, stdout) == document.size && putchar('\n') != EOF ? EXIT_DONE
-                                                                                                        : EXIT_FAILED;
+    taskq_error err = TASKQ_ERROR_INIT;
+    taskq_log no_log = {0, NULL, NULL, (taskq_log_level)0};
+    taskq_server_options server = server_options(opts, &no_log);
+    if (taskq_server_check(&server, &err) != TASKQ_OK) {
+        fprintf(stderr, "taskq-server: %s\n", err.text);
+        return EXIT_USAGE;
     }
     if (options_switch(opts, "check")) {
         return check(opts);

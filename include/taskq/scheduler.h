@@ -25,23 +25,26 @@ typedef struct taskq_scheduler taskq_scheduler;
 
 typedef struct taskq_scheduler_options {
     size_t struct_size;
-    taskq_store *store;          /**< required; borrowed until the scheduler is closed */
-    taskq_clock clock;           /**< zeroed: the system's */
-    taskq_log log;               /**< zeroed: nowhere */
-    uint64_t seed;               /**< of the jitters; 0: from the system */
-    int64_t sweep_interval_ms;   /**< at most so long between two sweeps of the thread, 10 to 60000; 0: 500 */
-    int64_t retention_ms;        /**< succeeded and canceled jobs are deleted so long after their end; 0: 7 days; -1: never */
+    taskq_store *store;        /**< required; borrowed until the scheduler is closed */
+    taskq_clock clock;         /**< zeroed: the system's */
+    taskq_log log;             /**< zeroed: nowhere */
+    uint64_t seed;             /**< of the jitters; 0: from the system */
+    int64_t sweep_interval_ms; /**< at most so long between two sweeps of the thread, 10 to 60000; 0: 500 */
+    int64_t retention_ms; /**< succeeded and canceled jobs are deleted so long after their end; 0: 7 days; -1: never */
     int64_t retention_failed_ms; /**< the same of failed ones; 0: 30 days; -1: never */
     uint32_t parked_max;         /**< claims that may wait for a job at once; one more gets ELIMIT; 0: 10000 */
 } taskq_scheduler_options;
-#define TASKQ_SCHEDULER_OPTIONS_INIT                                                                                  \
-    {                                                                                                                 \
-        sizeof(taskq_scheduler_options), NULL, {0, NULL, NULL, NULL}, {0, NULL, NULL, (taskq_log_level)0}, 0, 0, 0, 0, 0 \
+#define TASKQ_SCHEDULER_OPTIONS_INIT                                                                                   \
+    {                                                                                                                  \
+        sizeof(taskq_scheduler_options), NULL, {0, NULL, NULL, NULL}, {0, NULL, NULL, (taskq_log_level)0}, 0, 0, 0, 0, \
+            0                                                                                                          \
     }
 
-TASKQ_API taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_scheduler **out, taskq_error *err);
+TASKQ_API taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_scheduler **out,
+                                            taskq_error *err);
 
-/** End every waiting claim with no job and refuse new work (ECANCELED). Calls under way end as usual. May be called more than once. */
+/** End every waiting claim with no job and refuse every new call, reads too (ECANCELED). Calls under way end as usual. May be
+ * called more than once. */
 TASKQ_API void taskq_scheduler_shut(taskq_scheduler *scheduler);
 
 /** Shut, stop the thread, wait for what is under way, free. No other call may be started any more. NULL is fine. */
@@ -68,18 +71,22 @@ TASKQ_API void taskq_scheduler_stop(taskq_scheduler *scheduler);
 
 typedef struct taskq_enqueue_options {
     size_t struct_size;
-    taskq_text idempotency_scope, idempotency_key; /**< no key: size 0; the same key, scope and digest again give the same jobs */
-    uint64_t digest;  /**< of whatever the caller holds to be the same request: see taskq_digest */
+    taskq_text idempotency_scope,
+        idempotency_key; /**< no key: size 0; the same key, scope and digest again give the same jobs */
+    uint64_t digest;     /**< of whatever the caller holds to be the same request: see taskq_digest */
     bool json_checked; /**< the caller vouches that every payload is valid JSON (it was just parsed); else it is checked here */
 } taskq_enqueue_options;
-#define TASKQ_ENQUEUE_OPTIONS_INIT \
-    { sizeof(taskq_enqueue_options), {NULL, 0}, {NULL, 0}, 0, false }
+#define TASKQ_ENQUEUE_OPTIONS_INIT                                    \
+    {                                                                 \
+        sizeof(taskq_enqueue_options), {NULL, 0}, {NULL, 0}, 0, false \
+    }
 
 /** Enqueue 1 to 1000 jobs, all or none. `out`: the jobs, in the same order; one whose unique_key was taken is the job that has
  * it, with `existing` set. `made` (may be NULL): how many were made. `options` may be NULL.
  * EINVAL with field "/3/priority" for the fourth of several, "/priority" for a single one; EEXISTS: the key was used with another digest. */
-TASKQ_API taskq_status taskq_scheduler_enqueue(taskq_scheduler *scheduler, const taskq_new_job *const *jobs, uint32_t count,
-    const taskq_enqueue_options *options, taskq_jobs **out, uint32_t *made, taskq_error *err);
+TASKQ_API taskq_status taskq_scheduler_enqueue(taskq_scheduler *scheduler, const taskq_new_job *const *jobs,
+                                               uint32_t count, const taskq_enqueue_options *options, taskq_jobs **out,
+                                               uint32_t *made, taskq_error *err);
 
 /* ---- workers --------------------------------------------------------------------------------------------------------- */
 
@@ -90,44 +97,49 @@ typedef struct taskq_claim_options {
     const taskq_text *types; /**< 32 at most; none: any */
     uint32_t type_count;
     taskq_text worker; /**< who asks; a name, may be empty */
-    taskq_text poll;   /**< id of this poll (needs worker): asked again, its leases that are still held come back; a poll of the
+    taskq_text poll; /**< id of this poll (needs worker): asked again, its leases that are still held come back; a poll of the
                             same id that still waits is ended with no job by the newer one */
-    uint32_t limit;    /**< 1 to 100; 0: 1 */
-    int64_t wait_ms;   /**< how long it may wait for a job, 0 to 60000 */
-    bool (*gone)(void *user); /**< has the client hung up? asked before a job is given to it; may be NULL; must not block, must
+    uint32_t limit;  /**< 1 to 100; 0: 1 */
+    int64_t wait_ms; /**< how long it may wait for a job, 0 to 60000 */
+    bool (*gone)(
+        void *user); /**< has the client hung up? asked before a job is given to it; may be NULL; must not block, must
                                    not call the scheduler */
     void *user;
 } taskq_claim_options;
-#define TASKQ_CLAIM_OPTIONS_INIT \
-    { sizeof(taskq_claim_options), NULL, 0, NULL, 0, {NULL, 0}, {NULL, 0}, 0, 0, NULL, NULL }
+#define TASKQ_CLAIM_OPTIONS_INIT                                                              \
+    {                                                                                         \
+        sizeof(taskq_claim_options), NULL, 0, NULL, 0, {NULL, 0}, {NULL, 0}, 0, 0, NULL, NULL \
+    }
 
 /** Lease up to `limit` jobs; waits until there is one or the wait is over: then OK with an empty list. ELIMIT: too many wait. */
-TASKQ_API taskq_status taskq_scheduler_claim(taskq_scheduler *scheduler, const taskq_claim_options *options, taskq_jobs **out,
-    taskq_error *err);
+TASKQ_API taskq_status taskq_scheduler_claim(taskq_scheduler *scheduler, const taskq_claim_options *options,
+                                             taskq_jobs **out, taskq_error *err);
 
 typedef struct taskq_report {
     size_t struct_size;
     int64_t id, version;
     bool succeeded;
-    taskq_text result;    /**< succeeded: JSON, or none */
-    taskq_text error;     /**< failed: a JSON object with code, message, trace, the caller keeps to their bounds; or none */
-    bool no_retry;        /**< failed: for good */
-    int64_t retry_in_ms;  /**< failed: in place of the backoff, 0 to 31536000000; -1: the backoff */
+    taskq_text result; /**< succeeded: JSON, or none */
+    taskq_text error; /**< failed: a JSON object with code, message, trace, the caller keeps to their bounds; or none */
+    bool no_retry;    /**< failed: for good */
+    int64_t retry_in_ms; /**< failed: in place of the backoff, 0 to 31536000000; -1: the backoff */
     /* out */
-    taskq_status status;  /**< OK (also for the same report again), ENOTFOUND, ESTALE, EINVAL */
-    taskq_state state;    /**< OK: as it now is */
+    taskq_status status; /**< OK (also for the same report again), ENOTFOUND, ESTALE, EINVAL */
+    taskq_state state;   /**< OK: as it now is */
     int64_t new_version;
     const taskq_job *job; /**< OK, where wanted: it is in `out_jobs` */
 } taskq_report;
-#define TASKQ_REPORT_INIT \
-    { sizeof(taskq_report), 0, 0, false, {NULL, 0}, {NULL, 0}, false, -1, TASKQ_OK, (taskq_state)0, 0, NULL }
+#define TASKQ_REPORT_INIT                                                                                     \
+    {                                                                                                         \
+        sizeof(taskq_report), 0, 0, false, {NULL, 0}, {NULL, 0}, false, -1, TASKQ_OK, (taskq_state)0, 0, NULL \
+    }
 
 /** Report 0 to 1000 ended attempts, each standing alone, then claim (`next`, may be NULL, its wait_ms must be 0) in the same step.
  * The statuses of the reports are in the reports. `want_jobs`: every report's job is filled; `reported` owns them, `claimed` the
  * claimed ones; each may be NULL where nothing is wanted. json_checked as in taskq_enqueue_options. */
 TASKQ_API taskq_status taskq_scheduler_complete(taskq_scheduler *scheduler, taskq_report *const *reports, uint32_t count,
-    bool json_checked, bool want_jobs, const taskq_claim_options *next, taskq_jobs **reported, taskq_jobs **claimed,
-    taskq_error *err);
+                                                bool json_checked, bool want_jobs, const taskq_claim_options *next,
+                                                taskq_jobs **reported, taskq_jobs **claimed, taskq_error *err);
 
 typedef struct taskq_heartbeat {
     size_t struct_size;
@@ -139,22 +151,25 @@ typedef struct taskq_heartbeat {
     int64_t lease_expires_at_ms;
     bool cancel_requested, quiet;
 } taskq_heartbeat;
-#define TASKQ_HEARTBEAT_INIT \
-    { sizeof(taskq_heartbeat), 0, 0, {NULL, 0}, {NULL, 0}, TASKQ_OK, 0, false, false }
+#define TASKQ_HEARTBEAT_INIT                                                           \
+    {                                                                                  \
+        sizeof(taskq_heartbeat), 0, 0, {NULL, 0}, {NULL, 0}, TASKQ_OK, 0, false, false \
+    }
 
 /** Renew 1 to 1000 leases, each standing alone; each by its job's lease_ms from now. */
-TASKQ_API taskq_status taskq_scheduler_heartbeat(taskq_scheduler *scheduler, taskq_heartbeat *const *beats, uint32_t count,
-    taskq_error *err);
+TASKQ_API taskq_status taskq_scheduler_heartbeat(taskq_scheduler *scheduler, taskq_heartbeat *const *beats,
+                                                 uint32_t count, taskq_error *err);
 
 /** Give a job back; the attempt is not counted. delay_ms: 0 to 31536000000, or -1: ready at once with its run_at kept (0 means the same).
  * ENOTFOUND, ESTALE. `out`: the job, may be NULL. */
-TASKQ_API taskq_status taskq_scheduler_release(taskq_scheduler *scheduler, int64_t id, int64_t version, int64_t delay_ms,
-    taskq_jobs **out, taskq_error *err);
+TASKQ_API taskq_status taskq_scheduler_release(taskq_scheduler *scheduler, int64_t id, int64_t version,
+                                               int64_t delay_ms, taskq_jobs **out, taskq_error *err);
 
 /* ---- operators --------------------------------------------------------------------------------------------------------- */
 
 /** ENOTFOUND; ECONFLICT: the state forbids it. `out`: the job, may be NULL. Asking a running job again to cancel is OK. */
-TASKQ_API taskq_status taskq_scheduler_cancel(taskq_scheduler *scheduler, int64_t id, taskq_jobs **out, taskq_error *err);
+TASKQ_API taskq_status taskq_scheduler_cancel(taskq_scheduler *scheduler, int64_t id, taskq_jobs **out,
+                                              taskq_error *err);
 TASKQ_API taskq_status taskq_scheduler_retry(taskq_scheduler *scheduler, int64_t id, taskq_jobs **out, taskq_error *err);
 /** ENOTFOUND; ECONFLICT: the job is not terminal. */
 TASKQ_API taskq_status taskq_scheduler_delete(taskq_scheduler *scheduler, int64_t id, taskq_error *err);
@@ -165,12 +180,13 @@ typedef enum taskq_bulk_action { TASKQ_BULK_CANCEL = 1, TASKQ_BULK_RETRY, TASKQ_
  * 10000 jobs at most. What the state forbids is skipped and not counted. `more`: there are others that a further call would change.
  * EINVAL: neither ids nor a filter that narrows. before_id, limit, q and worker of the filter are not used. */
 TASKQ_API taskq_status taskq_scheduler_bulk(taskq_scheduler *scheduler, taskq_bulk_action action, const int64_t *ids,
-    uint32_t id_count, const taskq_filter *filter, uint32_t *affected, bool *more, taskq_error *err);
+                                            uint32_t id_count, const taskq_filter *filter, uint32_t *affected,
+                                            bool *more, taskq_error *err);
 
 /** Pause a queue (claims stop, jobs and reports are taken, waiting claims go on waiting) or let it go on. Makes it where it is not there.
  * `out`: as it now is, may be NULL. */
 TASKQ_API taskq_status taskq_scheduler_queue_pause(taskq_scheduler *scheduler, taskq_text name, bool paused,
-    taskq_queues **out, taskq_error *err);
+                                                   taskq_queues **out, taskq_error *err);
 
 /* ---- readers ------------------------------------------------------------------------------------------------------------- */
 
@@ -179,24 +195,26 @@ TASKQ_API taskq_status taskq_scheduler_get(taskq_scheduler *scheduler, int64_t i
 
 /** A page of jobs, by id, descending. It may be short, even empty, while taskq_jobs_next(list) is not 0. `filter` may be NULL. */
 TASKQ_API taskq_status taskq_scheduler_list(taskq_scheduler *scheduler, const taskq_filter *filter, taskq_jobs **out,
-    taskq_error *err);
+                                            taskq_error *err);
 
 /** Every queue, by name, or the one named (ENOTFOUND); name NULL: all. */
 TASKQ_API taskq_status taskq_scheduler_queues(taskq_scheduler *scheduler, const taskq_text *name, taskq_queues **out,
-    taskq_error *err);
+                                              taskq_error *err);
 
 /** What happened since open, and what waits. Plain numbers, read without a lock on the store. */
 typedef struct taskq_scheduler_stats {
     size_t struct_size;
-    uint64_t enqueued, claimed, succeeded, failed_attempts, released, lost, timed_out, canceled, retried, deleted, stale_reports;
-    uint64_t commits, ops; /**< batches committed and ops in them */
+    uint64_t enqueued, claimed, succeeded, failed_attempts, released, lost, timed_out, canceled, retried, deleted,
+        stale_reports;
+    uint64_t commits, ops; /**< batches committed, the steps of sweeps among them, and ops in them */
     uint32_t parked;       /**< claims that wait now */
     /* of the last minute */
     double enqueued_per_s, claimed_per_s, finished_per_s;
     int64_t wait_p50_ms, wait_p95_ms, wait_p99_ms; /**< from ready to claimed */
     int64_t run_p50_ms, run_p95_ms, run_p99_ms;    /**< from claimed to reported */
 } taskq_scheduler_stats;
-TASKQ_API taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_scheduler_stats *out, taskq_error *err);
+TASKQ_API taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_scheduler_stats *out,
+                                                  taskq_error *err);
 
 /** Could a job be stored now? OK, or why not. Touches the store. */
 TASKQ_API taskq_status taskq_scheduler_ping(taskq_scheduler *scheduler, taskq_error *err);

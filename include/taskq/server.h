@@ -32,6 +32,9 @@ typedef struct taskq_server_options {
 #define TASKQ_SERVER_OPTIONS_INIT \
     { sizeof(taskq_server_options), NULL, NULL, 0, {0, NULL, NULL, (taskq_log_level)0}, false, 0, 0, 0, 0 }
 
+/** Would these options do? Starts nothing; the scheduler may be missing still. EINVAL. */
+TASKQ_API taskq_status taskq_server_check(const taskq_server_options *options, taskq_error *err);
+
 /** Listen and serve. EINVAL: an option (an address that is not loopback without `insecure` too); EUNAVAIL: a port cannot be had. */
 TASKQ_API taskq_status taskq_server_start(const taskq_server_options *options, taskq_server **out, taskq_error *err);
 

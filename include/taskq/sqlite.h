@@ -4,6 +4,8 @@
  *
  * One connection writes and checkpoints (WAL); reads have connections of their own. A lock on the file keeps a second server
  * out. The file, its -wal and its -shm belong together; copy them only with taskq_sqlite_backup or taskq_store_backup.
+ * A process that opens the same file by other means than this library (SQLite excepted) must not close it while the store is
+ * open: POSIX drops all of a process's locks on a file when any descriptor of it is closed.
  * Threads: see <taskq/store.h>; the functions here that take a path may run beside a server that uses the same file.
  */
 #ifndef TASKQ_SQLITE_H

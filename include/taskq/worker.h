@@ -24,28 +24,30 @@ typedef struct taskq_worker taskq_worker;
 
 typedef struct taskq_worker_options {
     size_t struct_size;
-    const char *const *servers; /**< base URLs; the next one is tried when one is out of reach; 16 at most; none: http://127.0.0.1:7070 */
+    const char *const *
+        servers; /**< base URLs; the next one is tried when one is out of reach; 16 at most; none: http://127.0.0.1:7070 */
     uint32_t server_count;
     const char *const *queues; /**< in order of preference, 32 at most; none: "default" */
     uint32_t queue_count;
-    const char *id;            /**< a name; NULL: host name, pid and a random number */
-    uint32_t concurrency;      /**< jobs at once, 1 to 1000; 0: 8 */
-    int64_t poll_interval_ms;  /**< a poll is held by the server so long, 100 to 60000; 0: 2000 */
+    const char *id;              /**< a name; NULL: host name, pid and a random number */
+    uint32_t concurrency;        /**< jobs at once, 1 to 1000; 0: 8 */
+    int64_t poll_interval_ms;    /**< a poll is held by the server so long, 100 to 60000; 0: 2000 */
     int64_t shutdown_timeout_ms; /**< what running jobs get when it stops, then they are released; 0: 30000; -1: none */
     const char *token;
     const char *ca_file, *cert_file, *key_file;
-    taskq_clock clock;         /**< zeroed: the system's */
+    taskq_clock clock; /**< zeroed: the system's */
     taskq_log log;
-    uint64_t seed;             /**< of the jitters; 0: from the system */
+    uint64_t seed; /**< of the jitters; 0: from the system */
 } taskq_worker_options;
-#define TASKQ_WORKER_OPTIONS_INIT                                                                                      \
-    {                                                                                                                  \
-        sizeof(taskq_worker_options), NULL, 0, NULL, 0, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, {0, NULL, NULL, NULL},  \
-            {0, NULL, NULL, (taskq_log_level)0}, 0                                                                     \
+#define TASKQ_WORKER_OPTIONS_INIT                                                                                     \
+    {                                                                                                                 \
+        sizeof(taskq_worker_options), NULL, 0, NULL, 0, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, {0, NULL, NULL, NULL}, \
+            {0, NULL, NULL, (taskq_log_level)0}, 0                                                                    \
     }
 
 TASKQ_API taskq_status taskq_worker_open(const taskq_worker_options *options, taskq_worker **out, taskq_error *err);
-/** Release what is held, free. Not while run or a step is under way. NULL is fine. */
+/** Release what is held, report what has ended (as far as a server can be asked), free. Not while run or a step is under way. Waits for handlers
+ * that are still running, those that ignore their stop too: their user's memory is in use. NULL is fine. */
 TASKQ_API void taskq_worker_close(taskq_worker *worker);
 
 /* ---- handlers ---------------------------------------------------------------------------------------------------------- */
@@ -57,11 +59,14 @@ typedef struct taskq_run taskq_run;
  * with the error that was set by taskq_run_fail, or a text made of the status. */
 typedef taskq_status taskq_handler_fn(taskq_run *run, void *user);
 
-/** Give a type a handler. EEXISTS: it has one. `user` is handed through. */
-TASKQ_API taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
-    taskq_error *err);
+/** Give a type a handler. EEXISTS: it has one; ELIMIT: 32 types have. `user` is handed through.
+ * A handler that was told to stop (canceled, lost, timed out) and goes on for more than a moment keeps its thread, not its slot: another job
+ * is claimed in its place, up to as many as `concurrency` again. A handler should therefore ask taskq_run_should_stop. */
+TASKQ_API taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler,
+                                           void *user, taskq_error *err);
 
-TASKQ_API const taskq_job *taskq_run_job(const taskq_run *run); /**< id, type, queue, payload, attempt, traceparent, created_at_ms, ... */
+TASKQ_API const taskq_job *taskq_run_job(
+    const taskq_run *run); /**< id, type, queue, payload, attempt, traceparent, created_at_ms, ... */
 
 typedef enum taskq_run_reason {
     TASKQ_RUN_GOES_ON = 0,
@@ -101,26 +106,32 @@ typedef struct taskq_http_options {
     size_t struct_size;
     bool allow_private; /**< private, loopback and link-local addresses too */
 } taskq_http_options;
-#define TASKQ_HTTP_OPTIONS_INIT \
-    { sizeof(taskq_http_options), false }
+#define TASKQ_HTTP_OPTIONS_INIT           \
+    {                                     \
+        sizeof(taskq_http_options), false \
+    }
 /** `http`: an HTTP call. `options` may be NULL. */
-TASKQ_API taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *options, taskq_error *err);
+TASKQ_API taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *options,
+                                                taskq_error *err);
 
 /** `file`: file operations below the directory `root`. ENOTFOUND, EINVAL: no such directory. EUNAVAIL: this system has no openat2. */
 TASKQ_API taskq_status taskq_worker_handle_file(taskq_worker *worker, const char *root, taskq_error *err);
 
 /* ---- driving it ---------------------------------------------------------------------------------------------------------- */
 
-/** Work until taskq_worker_stop. Returns OK after a graceful end; EINVAL: no handler is registered. */
+/** Work until taskq_worker_stop. Returns OK after a graceful end, even where a handler ignores its stop: its job was released; EINVAL: no handler is
+ * registered. */
 TASKQ_API taskq_status taskq_worker_run(taskq_worker *worker, taskq_error *err);
 
 /** No more polls; running jobs get shutdown_timeout_ms, the rest are released. A second call: at once. Async-signal-safe. */
 TASKQ_API void taskq_worker_stop(taskq_worker *worker);
 
 /** Claim up to `limit` jobs (not more than free slots), waiting up to wait_ms. They are the worker's until executed and reported.
- * `out_count`: how many came. EUNAVAIL: no server answered; EDENIED. */
-TASKQ_API taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wait_ms, uint32_t *out_count, taskq_error *err);
-/** Run the handler of one claimed job on this thread, beating meanwhile. ENOTFOUND: none is waiting. OK however the handler ended. */
+ * `out_count`: how many came; 0 is OK. EUNAVAIL: no server answered; EDENIED; ECANCELED: it was stopped. */
+TASKQ_API taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wait_ms, uint32_t *out_count,
+                                         taskq_error *err);
+/** Run the handler of one claimed job on this thread. Meanwhile a thread that ends before this returns sends the heartbeats. ENOTFOUND: none is
+ * waiting. OK however the handler ended. */
 TASKQ_API taskq_status taskq_worker_execute(taskq_worker *worker, taskq_error *err);
 /** Send the reports that are due. OK: all were accepted or have become pointless; EUNAVAIL: some wait for a server, call again. */
 TASKQ_API taskq_status taskq_worker_report(taskq_worker *worker, taskq_error *err);

@@ -349,6 +349,7 @@ taskq__line_counts taskq__line_read_counts(taskq__line *line)
     return (taskq__line_counts){
         .commits = atomic_load_explicit(&line->commits, memory_order_relaxed),
         .ops = atomic_load_explicit(&line->ops, memory_order_relaxed),
+        .writes = atomic_load_explicit(&line->writes, memory_order_relaxed),
         .parked = atomic_load_explicit(&line->parked, memory_order_relaxed),
     };
 }

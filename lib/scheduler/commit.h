@@ -29,6 +29,7 @@ typedef struct taskq__line_options {
 
 typedef struct taskq__line_counts {
     uint64_t commits, ops;
+    uint64_t writes; /* commits that may have written something: a walk that found nothing is none */
     uint32_t parked;
 } taskq__line_counts;
 

@@ -34,7 +34,7 @@ struct taskq__line {
     bool upkeep_due;          /* guarded by lock: a batch was committed since the last upkeep */
     bool owed;                /* guarded by lock: some of the parked are owed another look */
 
-    _Atomic uint64_t commits, ops;
+    _Atomic uint64_t commits, ops, writes;
     _Atomic uint32_t parked;
 
     /* the leader's alone */

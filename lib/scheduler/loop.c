@@ -19,7 +19,7 @@ struct taskq__loop {
     pthread_t thread;
     _Atomic bool stop;
     uint32_t failures, quiet_rounds;
-    uint64_t seen_commits, kept_up_commits;
+    uint64_t seen_writes, kept_up_writes;
 };
 
 static void poke(int fd)
@@ -115,11 +115,11 @@ static taskq_status sweep(taskq__loop *loop, int64_t *out_in_ms)
 /* The store may tidy up where nothing was written for some rounds, once for what was written before. */
 static void keep_up(taskq__loop *loop)
 {
-    uint64_t commits = taskq__line_read_counts(loop->scheduler->line).commits;
-    loop->quiet_rounds = commits == loop->seen_commits ? loop->quiet_rounds + 1 : 0;
-    loop->seen_commits = commits;
-    if (loop->quiet_rounds >= IDLE_ROUNDS && loop->kept_up_commits != commits) {
-        loop->kept_up_commits = commits;
+    uint64_t writes = taskq__line_read_counts(loop->scheduler->line).writes;
+    loop->quiet_rounds = writes == loop->seen_writes ? loop->quiet_rounds + 1 : 0;
+    loop->seen_writes = writes;
+    if (loop->quiet_rounds >= IDLE_ROUNDS && loop->kept_up_writes != writes) {
+        loop->kept_up_writes = writes;
         taskq__line_upkeep(loop->scheduler->line);
     }
 }

@@ -73,6 +73,8 @@ static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_
     }
     *culprit = status == TASKQ_EINVAL && batch->culprit < batch->count ? owners[batch->culprit] : count;
     if (status == TASKQ_OK) {
+        bool wrote = ops[0]->kind != TASKQ_OP_WALK || ops[0]->in.walk->moved > 0;
+        atomic_fetch_add_explicit(&line->writes, wrote, memory_order_relaxed);
         atomic_fetch_add_explicit(&line->commits, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&line->ops, batch->count, memory_order_relaxed);
     }

@@ -7,6 +7,8 @@
 #include "core/fail.h"
 #include "core/text.h"
 
+enum { SEARCH_BYTES_MAX = 1024 };
+
 static taskq_status check_name(taskq_text name, taskq_error *err)
 {
     if (!taskq__text_is_name(name)) {
@@ -139,6 +141,10 @@ static taskq_status check_filter(const taskq_filter *filter, taskq_error *err)
             return taskq__fail_field(err, TASKQ_EINVAL, names[i].field, "a name has 1 to %d of A-Z a-z 0-9 . _ : / -",
                                      TASKQ_NAME_BYTES_MAX);
         }
+    }
+    if (filter->q.size > SEARCH_BYTES_MAX || !taskq__text_is_utf8(filter->q)) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/q", "the text to look for is not UTF-8 of at most %d bytes",
+                                 SEARCH_BYTES_MAX);
     }
     if ((int)filter->state < 0 || filter->state >= TASKQ_STATE_COUNT) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/state", "there is no such state");

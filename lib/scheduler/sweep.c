@@ -12,7 +12,7 @@
 enum {
     STEP_ROWS = 500,
     STEPS_MAX = 100,        /* a kind and sweep */
-    PRUNE_EVERY_MS = 60000, /* retention and old keys are not urgent */
+    PRUNE_EVERY_MS = 60000, /* retention and old keys are not urgent, unless what is kept is kept for less */
     SOON_MS = 1             /* an instant that has come but was not worked off: do not spin on it */
 };
 
@@ -69,10 +69,16 @@ static taskq_status walk_kind(taskq_scheduler *scheduler, taskq_walk_kind kind, 
     return TASKQ_OK;
 }
 
+static int64_t shorter(int64_t every_ms, int64_t retention_ms)
+{
+    return retention_ms >= 0 && retention_ms < every_ms ? retention_ms : every_ms;
+}
+
 static bool prune_is_due(const taskq_scheduler *scheduler, taskq_now now)
 {
     int64_t last = atomic_load_explicit(&scheduler->pruned_steady_ms, memory_order_relaxed);
-    return last == 0 || now.steady_ms - last >= PRUNE_EVERY_MS;
+    int64_t every_ms = shorter(shorter(PRUNE_EVERY_MS, scheduler->retention_ms), scheduler->retention_failed_ms);
+    return last == 0 || now.steady_ms - last >= every_ms;
 }
 
 static taskq_status prune(taskq_scheduler *scheduler, taskq_arena *arena, taskq_sweep_report *report, bool *ended,

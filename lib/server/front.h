@@ -42,6 +42,7 @@ typedef struct taskq__request {
     char request_id[TASKQ__REQUEST_ID_MAX + 1];
     bool (*gone)(void *user); /* has the client hung up? never blocks; NULL: cannot be told */
     void *gone_user;
+    bool may_wait;    /* there are threads enough for one that waits */
     int64_t began_ms; /* steady */
     const struct taskq__route *route;
     taskq_text captured; /* what stands for the route's {id} or {name}, as it came */
@@ -61,6 +62,9 @@ typedef struct taskq__reply {
 /* The value of a header, by name without regard to case; size 0 and data NULL: it has none. */
 taskq_text taskq__request_header(const taskq__request *request, const char *name);
 uint32_t taskq__request_header_count(const taskq__request *request, const char *name);
+
+/* Without the blanks at both ends. */
+taskq_text taskq__trimmed(taskq_text text);
 
 /* How the body is told apart from the next request. */
 typedef struct taskq__framing {

@@ -10,33 +10,29 @@
 #include "server/problem.h"
 
 #include <limits.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <stddef.h>
 
 #include "server/civetweb_unit.h"
 
 enum {
-    SPARE_THREADS = 16,     /* answer 503 to connections past the bound */
-    KEEP_ALIVE_MS = 60000,  /* an idle connection lives so long, unless somebody needs its thread */
-    REFUSE_WAIT_MS = 200,   /* for the request of a connection that is refused: unread bytes would reset our answer */
-    LINGER_MS = 2000,       /* the same for a body that is not wanted */
-    SEND_MS_MIN = 60000,    /* for an answer to be taken, in all */
-    SKIP_BYTES_MAX = 65536, /* a refused request's body up to that is read, to keep the connection */
-    CONNECTION_QUEUE = 64,
-    LISTEN_BACKLOG = 1024
+    TIMED_OUT = -1,        /* what civetweb's pull_inner returns then */
+    REFUSE_WAIT_MS = 200,  /* for the request of a connection that is refused: unread bytes would reset our answer */
+    LINGER_MS = 2000,      /* the same for a body that is not wanted */
+    SEND_MS_MIN = 60000,   /* for an answer to be taken, in all */
+    SKIP_BYTES_MAX = 65536 /* a refused request's body up to that is read, to keep the connection */
 };
 
 struct taskq__front {
     taskq__front_options options;
     taskq__pool pool;
     struct mg_context *context;
-    char said[256]; /* what civetweb said last while it started */
+    char said[256]; /* what civetweb said first while it started */
     _Atomic bool started;
     uint16_t ports[TASKQ__LISTENS_MAX];
 };
@@ -47,6 +43,14 @@ static taskq__front *front_of(const taskq__seat *seat)
 }
 
 /* ---- the connection: where we have civetweb's source we reach its socket and its buffer ---------------------------- */
+
+static int socket_of(const struct mg_connection *conn);
+
+static bool hung_up(void *user)
+{
+    struct pollfd one = {socket_of(user), POLLRDHUP, 0};
+    return one.fd >= 0 && poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
 
 typedef struct reading {
     struct mg_connection *conn;
@@ -72,7 +76,7 @@ static bool is_plain(const struct mg_connection *conn)
 static int read_some(void *user, char *into, size_t size)
 {
     reading *self = user;
-    if (taskq__pool_now_ms(self->pool) >= self->deadline_ms) {
+    if (taskq__front_pool_now_ms(self->pool) >= self->deadline_ms) {
         return 0;
     }
     int got = mg_read(self->conn, into, size < 1024 ? size : 1024);
@@ -91,7 +95,7 @@ static taskq_status read_chunked(reading *from, taskq__buf *body)
         if (!taskq__buf_reserve(body, 1024)) {
             return TASKQ_ELIMIT;
         }
-        if (taskq__pool_now_ms(from->pool) >= from->deadline_ms) {
+        if (taskq__front_pool_now_ms(from->pool) >= from->deadline_ms) {
             return TASKQ_ETIMEDOUT;
         }
         int got = mg_read(from->conn, body->data + body->size, 1024);
@@ -123,6 +127,11 @@ static bool left_without_answer(const struct mg_connection *conn)
     return false;
 }
 
+static void wake_acceptor(taskq__front *front)
+{
+    (void)front;
+}
+
 #else
 
 static int socket_of(const struct mg_connection *conn)
@@ -147,14 +156,17 @@ static int read_some(void *user, char *into, size_t size)
         return (int)taken;
     }
     for (;;) {
-        int64_t left_ms = self->deadline_ms - taskq__pool_now_ms(self->pool);
+        int64_t left_ms = self->deadline_ms - taskq__front_pool_now_ms(self->pool);
         if (left_ms <= 0) {
             return 0;
         }
         int got = pull_inner(NULL, conn, into, size < INT_MAX ? (int)size : INT_MAX, (double)left_ms / 1000.0);
-        if (got != 0) {
-            conn->consumed_content += got > 0 ? got : 0;
-            return got > 0 ? got : -1;
+        if (got > 0) {
+            conn->consumed_content += got;
+            return got;
+        }
+        if (got != 0 && got != TIMED_OUT) {
+            return -1;
         }
     }
 }
@@ -213,6 +225,10 @@ static taskq__problem refusal(const struct mg_connection *conn, int status, cons
         *why = "the request line and the header fields may have 16 KiB";
         return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
     }
+    if (unfinished && hung_up((void *)(uintptr_t)conn)) {
+        *why = "the header fields end early";
+        return TASKQ__PROBLEM_BAD_REQUEST;
+    }
     if (unfinished) {
         *why = "the header fields did not arrive in time";
         return TASKQ__PROBLEM_REQUEST_TIMEOUT;
@@ -229,13 +245,15 @@ static bool left_without_answer(const struct mg_connection *conn)
            conn->request_len > 0;
 }
 
-#endif
-
-static bool hung_up(void *user)
+/* The thread that accepts looks up every two seconds only; a listener that is shut wakes it. */
+static void wake_acceptor(taskq__front *front)
 {
-    struct pollfd one = {socket_of(user), POLLRDHUP, 0};
-    return one.fd >= 0 && poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+    for (unsigned i = 0; i < front->context->num_listening_sockets; i++) {
+        shutdown(front->context->listening_sockets[i].sock, SHUT_RDWR);
+    }
 }
+
+#endif
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
 
@@ -259,7 +277,7 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
         reply->header_count = 0;
         taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "the answer needs more memory than there is");
     }
-    bool keep = !reply->close && taskq__head_keeps_alive(&self->request) && !front->pool.draining;
+    bool keep = !reply->close && !self->spare && taskq__head_keeps_alive(&self->request) && !front->pool.draining;
     reply->close = !keep;
     taskq__buf_rewind(&self->head);
     taskq__head_write(&self->head, reply, self->request.request_id, keep,
@@ -275,27 +293,21 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
     front->options.done(front->options.user, &self->request, reply);
 }
 
-static void linger(const taskq__front *front, const struct mg_connection *conn, int64_t wait_ms)
+static void linger(taskq__seat *self, const struct mg_connection *conn, int64_t wait_ms)
 {
     if (is_plain(conn)) {
-        taskq__front_linger(socket_of(conn), &front->pool.clock, front->pool.draining ? 0 : wait_ms);
+        taskq__front_linger(socket_of(conn), &self->pool->clock, self->pool->draining ? 0 : wait_ms);
     }
 }
 
 /* ---- a request ---------------------------------------------------------------------------------------------------------- */
 
-static taskq_text trimmed(const char *string)
+/* Before anything was read there is no info, and later what civetweb did not get to is NULL in it. */
+static void fill_request(taskq__seat *self, const struct mg_connection *conn)
 {
-    taskq_text text = taskq_text_of(string);
-    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t')) {
-        text.size--;
-    }
-    return text;
-}
-
-static void fill_request(taskq__seat *self, struct mg_connection *conn)
-{
+    static const struct mg_request_info nothing;
     const struct mg_request_info *info = mg_get_request_info(conn);
+    info = info != NULL ? info : &nothing;
     taskq__request *request = &self->request;
     *request = (taskq__request){
         .method = taskq_text_of(info->request_method != NULL ? info->request_method : "-"),
@@ -306,13 +318,14 @@ static void fill_request(taskq__seat *self, struct mg_connection *conn)
         .http_1_0 = info->http_version != NULL && strcmp(info->http_version, "1.0") == 0,
         .arena = self->arena,
         .gone = socket_of(conn) >= 0 ? hung_up : NULL,
-        .gone_user = conn,
-        .began_ms = taskq__pool_now_ms(self->pool),
+        .gone_user = (void *)(uintptr_t)conn,
+        .may_wait = !self->spare,
+        .began_ms = taskq__front_pool_now_ms(self->pool),
     };
     int count = info->num_headers > 0 && info->num_headers <= TASKQ__HEADERS_MAX ? info->num_headers : 0;
     for (int i = 0; i < count; i++) {
-        self->headers[i] =
-            (taskq__pair){taskq_text_of(info->http_headers[i].name), trimmed(info->http_headers[i].value)};
+        self->headers[i] = (taskq__pair){taskq_text_of(info->http_headers[i].name),
+                                         taskq__trimmed(taskq_text_of(info->http_headers[i].value))};
     }
     request->header_count = (uint32_t)count;
 }
@@ -331,7 +344,7 @@ static bool send_continue(taskq__seat *self, struct mg_connection *conn)
 static taskq_status read_body(taskq__seat *self, struct mg_connection *conn, const taskq__framing *framing,
                               int64_t wait_ms)
 {
-    reading from = {conn, self->pool, taskq__pool_now_ms(self->pool) + wait_ms};
+    reading from = {conn, self->pool, taskq__front_pool_now_ms(self->pool) + wait_ms};
     taskq__body_source source = {read_some, &from};
     return framing->chunked ? read_chunked(&from, &self->body)
                             : taskq__body_read_length(&source, framing->length, &self->body);
@@ -386,7 +399,7 @@ static int on_request(struct mg_connection *conn)
     int status = self->reply.status;
     write_reply(self, conn);
     if (left) {
-        linger(front_of(self), conn, LINGER_MS);
+        linger(self, conn, LINGER_MS);
     }
     taskq__seat_tidy(self);
     taskq__seat_end(self);
@@ -416,7 +429,7 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
         const char *why;
         taskq__problem problem = refusal(conn, status, &why);
         answer_refusal(self, conn, problem, why);
-        linger(front_of(self), conn, LINGER_MS);
+        linger(self, conn, LINGER_MS);
     }
     return 0;
 }
@@ -435,7 +448,7 @@ static void refuse_connection(taskq__seat *self, struct mg_connection *conn)
     }
     answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE,
                    self->pool->draining ? "the server is shutting down" : "too many connections");
-    linger(front_of(self), conn, REFUSE_WAIT_MS);
+    linger(self, conn, REFUSE_WAIT_MS);
     shutdown(one.fd, SHUT_RDWR);
 }
 
@@ -484,7 +497,9 @@ static int on_message(const struct mg_connection *conn, const char *message)
 {
     taskq__front *front = mg_get_user_data(mg_get_context(conn));
     if (!front->started) {
-        snprintf(front->said, sizeof(front->said), "%s", message);
+        if (front->said[0] == '\0') { /* the first is the cause, the others follow from it */
+            snprintf(front->said, sizeof(front->said), "%s", message);
+        }
     } else {
         taskq__log_format(&front->options.log, TASKQ_LOG_DEBUG, "server", "%s", message);
     }
@@ -497,22 +512,19 @@ static struct mg_context *start_context(taskq__front *front)
 {
     const taskq__front_options *options = &front->options;
     char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 8)] = "";
-    char threads[16], timeout[16], keep_alive[16], head[16], queue[16], backlog[16];
+    char threads[16], timeout[16], head[16];
     taskq__listens_join(options->listens, options->listen_count, listens, sizeof(listens));
-    snprintf(threads, sizeof(threads), "%u", options->connections_max + SPARE_THREADS);
+    snprintf(threads, sizeof(threads), "%u", options->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS);
     snprintf(timeout, sizeof(timeout), "%lld", (long long)options->request_timeout_ms);
-    snprintf(keep_alive, sizeof(keep_alive), "%d", KEEP_ALIVE_MS);
     snprintf(head, sizeof(head), "%d", TASKQ__HEAD_BYTES_MAX);
-    snprintf(queue, sizeof(queue), "%d", CONNECTION_QUEUE);
-    snprintf(backlog, sizeof(backlog), "%d", LISTEN_BACKLOG);
     const char *settings[][2] = {
         {"listening_ports", listens},
         {"num_threads", threads},
-        {"connection_queue", queue},
-        {"listen_backlog", backlog},
+        {"connection_queue", "64"},
+        {"listen_backlog", "1024"},
         {"tcp_nodelay", "1"},
         {"enable_keep_alive", "yes"},
-        {"keep_alive_timeout_ms", keep_alive},
+        {"keep_alive_timeout_ms", "60000"}, /* less, where somebody needs the thread */
         {"request_timeout_ms", timeout},
         {"max_request_size", head},
         {"decode_url", "no"},
@@ -542,21 +554,18 @@ static struct mg_context *start_context(taskq__front *front)
 taskq_status taskq__front_start(const taskq__front_options *options, taskq__front **out, taskq_error *err)
 {
     taskq__front *front = calloc(1, sizeof(*front));
-    if (front == NULL) {
-        return taskq__fail_memory(err);
-    }
-    front->options = *options;
-    if (taskq__pool_init(&front->pool, options) != TASKQ_OK) {
+    if (front == NULL || taskq__front_pool_init(&front->pool, options) != TASKQ_OK) {
         free(front);
         return taskq__fail_memory(err);
     }
+    front->options = *options;
     mg_init_library(0);
     front->context = start_context(front);
     if (front->context == NULL) {
         taskq_status status = taskq__fail(err, TASKQ_EUNAVAIL, "cannot listen: %s",
                                           front->said[0] != '\0' ? front->said : "civetweb does not start");
         mg_exit_library();
-        taskq__pool_clear(&front->pool);
+        taskq__front_pool_clear(&front->pool);
         free(front);
         return status;
     }
@@ -577,13 +586,14 @@ uint16_t taskq__front_port(const taskq__front *front, uint32_t listen)
 
 void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_t wait_ms)
 {
-    taskq__pool_drain(&front->pool, but, wait_ms);
+    taskq__front_pool_drain(&front->pool, but, wait_ms);
 }
 
 void taskq__front_stop(taskq__front *front)
 {
+    wake_acceptor(front);
     mg_stop(front->context);
     mg_exit_library();
-    taskq__pool_clear(&front->pool);
+    taskq__front_pool_clear(&front->pool);
     free(front);
 }

@@ -33,6 +33,17 @@ uint32_t taskq__request_header_count(const taskq__request *request, const char *
     return count;
 }
 
+taskq_text taskq__trimmed(taskq_text text)
+{
+    while (text.size > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text = (taskq_text){text.data + 1, text.size - 1};
+    }
+    while (text.size > 0 && (text.data[text.size - 1] == ' ' || text.data[text.size - 1] == '\t')) {
+        text.size--;
+    }
+    return text;
+}
+
 static bool equal_ignoring_case(taskq_text text, const char *word)
 {
     return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
@@ -127,17 +138,11 @@ bool taskq__head_keeps_alive(const taskq__request *request)
     bool keep = false;
     bool given = rest.data != NULL;
     while (given && taskq__text_next_of_list(&rest, &word)) {
-        while (word.size > 0 && word.data[0] == ' ') {
-            word.data++;
-            word.size--;
-        }
-        while (word.size > 0 && word.data[word.size - 1] == ' ') {
-            word.size--;
-        }
+        word = taskq__trimmed(word);
         if (equal_ignoring_case(word, "close")) {
             return false;
         }
         keep = keep || equal_ignoring_case(word, "keep-alive");
     }
-    return request->http_1_0 ? keep : true;
+    return given ? keep : !request->http_1_0; /* civetweb, too, reads any other option as a no */
 }

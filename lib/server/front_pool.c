@@ -5,23 +5,23 @@
  */
 #include "server/front_pool.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 
 enum {
+    DRAIN_STEP_MS = 10,
     EVICT_IDLE_MS = 1000,   /* younger ones are left: their next request may be on its way */
     KEPT_BYTES_MAX = 65536, /* buffers above that are given back after the request */
     ARENA_FACTOR = 48       /* the tape of a text made of the smallest values is so many times the text */
 };
 
-int64_t taskq__pool_now_ms(const taskq__pool *pool)
+int64_t taskq__front_pool_now_ms(const taskq__pool *pool)
 {
     return pool->clock.steady_ms(pool->clock.user);
 }
 
-taskq_status taskq__pool_init(taskq__pool *pool, const taskq__front_options *options)
+taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_options *options)
 {
     pool->clock = options->clock;
     pool->body_bytes_max = options->body_bytes_max;
@@ -45,7 +45,7 @@ taskq_status taskq__pool_init(taskq__pool *pool, const taskq__front_options *opt
     return TASKQ_OK;
 }
 
-void taskq__pool_clear(taskq__pool *pool)
+void taskq__front_pool_clear(taskq__pool *pool)
 {
     pthread_cond_destroy(&pool->idle);
     pthread_mutex_destroy(&pool->lock);
@@ -110,7 +110,7 @@ static bool cut_if_idle(taskq__seat *seat, int64_t since_ms)
 static bool evict_one(taskq__pool *pool)
 {
     taskq__seat *oldest = NULL;
-    int64_t limit_ms = taskq__pool_now_ms(pool) - EVICT_IDLE_MS;
+    int64_t limit_ms = taskq__front_pool_now_ms(pool) - EVICT_IDLE_MS;
     int64_t oldest_ms = limit_ms;
     pthread_mutex_lock(&pool->lock);
     for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
@@ -131,14 +131,15 @@ bool taskq__seat_take(taskq__seat *seat, int fd)
     taskq__pool *pool = seat->pool;
     seat->counted = true;
     seat->told = false;
-    bool full = atomic_fetch_add(&pool->connections, 1) >= pool->connections_max;
-    if (pool->draining || (full && !evict_one(pool))) {
+    uint32_t before = atomic_fetch_add(&pool->connections, 1);
+    seat->spare = before >= pool->connections_max && !evict_one(pool);
+    if (pool->draining || (seat->spare && before >= pool->connections_max + TASKQ__SPARE_SEATS)) {
         return false;
     }
     pthread_mutex_lock(&seat->lock);
     seat->fd = fd;
     seat->in_request = seat->cut = false;
-    seat->idle_since_ms = taskq__pool_now_ms(pool);
+    seat->idle_since_ms = taskq__front_pool_now_ms(pool);
     pthread_mutex_unlock(&seat->lock);
     return true;
 }
@@ -203,7 +204,7 @@ void taskq__seat_end(taskq__seat *seat)
     taskq__pool *pool = seat->pool;
     pthread_mutex_lock(&seat->lock);
     seat->in_request = false;
-    seat->idle_since_ms = taskq__pool_now_ms(pool);
+    seat->idle_since_ms = taskq__front_pool_now_ms(pool);
     pthread_mutex_unlock(&seat->lock);
     atomic_fetch_sub(&pool->busy, 1);
     if (pool->draining) {
@@ -213,20 +214,27 @@ void taskq__seat_end(taskq__seat *seat)
     }
 }
 
-void taskq__pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms)
+/* The next end of a request, or a little later: `but` grows without a word. */
+static void wait_a_little(taskq__pool *pool)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(wait_ms / 1000);
+    until.tv_nsec += DRAIN_STEP_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_cond_timedwait(&pool->idle, &pool->lock, &until);
+}
+
+void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms)
+{
+    int64_t until_ms = taskq__front_pool_now_ms(pool) + wait_ms;
     pthread_mutex_lock(&pool->lock);
     pool->draining = true;
     for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
         cut_if_idle(each, INT64_MAX);
     }
-    while (atomic_load(&pool->busy) > (but != NULL ? atomic_load(but) : 0)) {
-        if (pthread_cond_timedwait(&pool->idle, &pool->lock, &until) == ETIMEDOUT) {
-            break;
-        }
+    while (atomic_load(&pool->busy) > (but != NULL ? atomic_load(but) : 0) && taskq__front_pool_now_ms(pool) < until_ms) {
+        wait_a_little(pool);
     }
     pthread_mutex_unlock(&pool->lock);
 }

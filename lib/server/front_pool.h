@@ -10,6 +10,10 @@
 
 #include <pthread.h>
 
+/* Threads beyond connections_max: so many more connections are served a single request each, so that reports and health checks are
+ * answered while all others wait or idle; and the last few are there to say no. */
+enum { TASKQ__SPARE_SEATS = 16, TASKQ__REFUSING_SEATS = 8 };
+
 typedef struct taskq__pool taskq__pool;
 
 typedef struct taskq__seat {
@@ -21,6 +25,7 @@ typedef struct taskq__seat {
     int64_t idle_since_ms; /* guarded by lock */
     /* The rest belongs to the seat's thread. */
     bool counted, told; /* told: it was said why the connection ends */
+    bool spare;         /* the house is full: one request that does not wait, then the connection ends */
     taskq_arena *arena;
     taskq__buf body, head;
     taskq__request request;
@@ -39,14 +44,14 @@ struct taskq__pool {
     _Atomic bool draining;
 };
 
-taskq_status taskq__pool_init(taskq__pool *pool, const taskq__front_options *options);
-void taskq__pool_clear(taskq__pool *pool);
-int64_t taskq__pool_now_ms(const taskq__pool *pool); /* steady */
+taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_options *options);
+void taskq__front_pool_clear(taskq__pool *pool);
+int64_t taskq__front_pool_now_ms(const taskq__pool *pool); /* steady */
 
 taskq__seat *taskq__seat_new(taskq__pool *pool); /* NULL: no memory */
 void taskq__seat_free(taskq__seat *seat);
 
-/* A connection comes: false where there is no room for it. It is counted either way, until it goes. */
+/* A connection comes: false where there is no room for it, not even a spare seat. It is counted either way, until it goes. */
 bool taskq__seat_take(taskq__seat *seat, int fd);
 void taskq__seat_leave(taskq__seat *seat);
 
@@ -58,6 +63,6 @@ void taskq__seat_tidy(taskq__seat *seat);
 bool taskq__seat_begin(taskq__seat *seat);
 void taskq__seat_end(taskq__seat *seat);
 
-void taskq__pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms);
+void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms);
 
 #endif

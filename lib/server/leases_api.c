@@ -43,7 +43,7 @@ static void claim(taskq_server *server, const taskq__request *request, taskq__re
     taskq_jobs *jobs = NULL;
     taskq_claim_options options = taskq__claim_options(wanted, request);
     bool wants_wait = options.wait_ms > 0;
-    bool held = wants_wait && hold(server);
+    bool held = wants_wait && request->may_wait && hold(server);
     options.wait_ms = held ? options.wait_ms : 0; /* no room to wait: a job that is ready is still given */
     taskq_status status = taskq_scheduler_claim(server->scheduler, &options, &jobs, &err);
     if (held) {
@@ -120,13 +120,7 @@ static bool prefers_minimal(const taskq__request *request)
     taskq_text rest = taskq__request_header(request, "Prefer");
     taskq_text word;
     while (rest.data != NULL && taskq__text_next_of_list(&rest, &word)) {
-        while (word.size > 0 && (word.data[0] == ' ' || word.data[0] == '\t')) {
-            word = (taskq_text){word.data + 1, word.size - 1};
-        }
-        while (word.size > 0 && (word.data[word.size - 1] == ' ' || word.data[word.size - 1] == '\t')) {
-            word.size--;
-        }
-        if (taskq__text_is(word, "return=minimal")) {
+        if (taskq__text_is(taskq__trimmed(word), "return=minimal")) {
             return true;
         }
     }

@@ -37,7 +37,17 @@ static const taskq__route routes[] = {
 
 enum { ROUTE_COUNT = sizeof(routes) / sizeof(routes[0]) };
 
-/* The pattern's {...} stands for one segment that is neither empty nor a dot one. */
+static bool is_number(taskq_text text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The pattern's {id} stands for a segment of digits, {name} for one that is no dot segment; neither is empty. */
 static bool matches(const char *pattern, taskq_text path, taskq_text *captured)
 {
     const char *at = path.data;
@@ -48,7 +58,8 @@ static bool matches(const char *pattern, taskq_text path, taskq_text *captured)
             const char *slash = at < end ? memchr(at, '/', (size_t)(end - at)) : NULL;
             const char *stop = slash != NULL ? slash : end;
             *captured = (taskq_text){at, (size_t)(stop - at)};
-            if (captured->size == 0 || taskq__text_is(*captured, ".") || taskq__text_is(*captured, "..")) {
+            if (captured->size == 0 || (pattern[1] == 'i' && !is_number(*captured)) || taskq__text_is(*captured, ".") ||
+                taskq__text_is(*captured, "..")) {
                 return false;
             }
             at = stop;

@@ -161,10 +161,10 @@ static taskq_status check_range(const char *name, uint64_t value, uint64_t min, 
     return taskq__fail(err, TASKQ_EINVAL, "%s must be from %" PRIu64 " to %" PRIu64, name, min, max);
 }
 
-static taskq_status check_options(const taskq_server_options *options, taskq_error *err)
+static taskq_status check_numbers(const taskq_server_options *options, taskq_error *err)
 {
-    if (options == NULL || options->struct_size < sizeof(*options) || options->scheduler == NULL) {
-        return taskq__fail(err, TASKQ_EINVAL, "options with a scheduler are needed");
+    if (options == NULL || options->struct_size < sizeof(*options)) {
+        return taskq__fail(err, TASKQ_EINVAL, "options are needed, set up with TASKQ_SERVER_OPTIONS_INIT");
     }
     uint32_t connections = options->connections_max > 0 ? options->connections_max : CONNECTIONS_DEFAULT;
     taskq_status status = check_range("listen_count", options->listen_count, 1, TASKQ__LISTENS_MAX, err);
@@ -201,7 +201,7 @@ static taskq_status read_listens(const taskq_server_options *options, taskq__lis
         if (!listens[i].loopback && !options->insecure) {
             return taskq__fail(err, TASKQ_EINVAL,
                                "%s is not a loopback address and the API is open to whoever reaches it: "
-                               "listen on 127.0.0.1 or [::1], or say insecure",
+                               "listen on 127.0.0.1 or [::1], or set insecure (--insecure)",
                                texts[i]);
         }
     }
@@ -256,14 +256,22 @@ static taskq_status start_front(taskq_server *server, const taskq_server_options
     return TASKQ_OK;
 }
 
+taskq_status taskq_server_check(const taskq_server_options *options, taskq_error *err)
+{
+    taskq__listen listens[TASKQ__LISTENS_MAX];
+    uint32_t count;
+    taskq_status status = check_numbers(options, err);
+    return status == TASKQ_OK ? read_listens(options, listens, &count, err) : status;
+}
+
 taskq_status taskq_server_start(const taskq_server_options *options, taskq_server **out, taskq_error *err)
 {
-    taskq_status status = check_options(options, err);
+    taskq_status status = taskq_server_check(options, err);
     if (status != TASKQ_OK) {
         return status;
     }
-    if (out == NULL) {
-        return taskq__fail(err, TASKQ_EINVAL, "there must be somewhere to put the server");
+    if (options->scheduler == NULL || out == NULL) {
+        return taskq__fail(err, TASKQ_EINVAL, "a scheduler is needed, and somewhere to put the server");
     }
     taskq_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {

@@ -104,7 +104,7 @@ static void assert_op_given(const taskq_op *op, const taskq_batch *batch)
     case TASKQ_OP_ENQUEUE: assert(op->count == 1 && op->in.enqueue->count <= TASKQ_ENQUEUE_JOBS_MAX); break;
     case TASKQ_OP_CLAIM: assert_claim_given(op->in.claim); break;
     case TASKQ_OP_WALK: assert(batch->count == 1 && op->in.walk->max >= 1); break;
-    default: assert(!"an op of no kind");
+    default: assert(false && "an op of no kind");
     }
     (void)batch;
 }

@@ -14,7 +14,7 @@
 
 #include <taskq/version.h>
 
-enum { EARLY_BASE_MS = 100, CLAIM_BODY_BYTES_MAX = 32768 };
+enum { PUT_OFF_MS_MAX = 120000, EARLY_BASE_MS = 100, CLAIM_BODY_BYTES_MAX = 32768 };
 
 static void draw_id(taskq_worker *worker)
 {
@@ -87,12 +87,34 @@ static void note_emptiness(taskq_worker *worker, uint32_t brought)
                                                                   taskq__rng_next(&worker->rng));
 }
 
+/* A server that holds as many polls as it can answers 503 and takes reports all the same: where there is no other server, only the poll is put
+ * off. True: that was it. */
+static bool is_put_off(taskq_worker *worker, const taskq__answer *answer)
+{
+    taskq__claim *claim = &worker->claim;
+    if (answer->class != TASKQ__HTTP_OK || (answer->status != 503 && answer->status != 429) ||
+        answer->retry_after_ms == 0 || worker->servers.count > 1) {
+        return false;
+    }
+    int64_t pause_ms = answer->retry_after_ms < PUT_OFF_MS_MAX ? answer->retry_after_ms : PUT_OFF_MS_MAX;
+    claim->not_before_ms =
+        taskq__worker_now_ms(worker) + pause_ms + (int64_t)taskq__rng_below(&worker->rng, TASKQ__BREAKER_BASE_MS);
+    taskq__servers_answered(&worker->servers, claim->server);
+    taskq__log_format(&worker->log, TASKQ_LOG_WARN, "worker",
+                      "the server takes no poll now, it is asked again in %lld ms", (long long)pause_ms);
+    return true;
+}
+
 static void poll_done(void *user, const taskq__answer *answer)
 {
     taskq_worker *worker = user;
     taskq__claim *claim = &worker->claim;
     char why[256];
     claim->poll = NULL;
+    if (is_put_off(worker, answer)) {
+        taskq__claim_failed(worker);
+        return;
+    }
     taskq__verdict verdict = taskq__worker_judge(worker, claim->server, answer);
     if (verdict != TASKQ__ANSWERED) {
         if (verdict != TASKQ__AGAIN) {

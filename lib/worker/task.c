@@ -288,12 +288,16 @@ void taskq__task_refused(taskq__task *task, const char *why)
 void taskq__task_lost(taskq__task *task)
 {
     task->beats_over = true;
-    if (!task->pointless) {
-        task->pointless = true;
+    /* Of a job that ran out of time the sweep often knows first: that is no loss, and it was said already. */
+    bool late = taskq_run_should_stop(task->run) == TASKQ_RUN_TIMED_OUT;
+    if (!task->pointless && late) {
+        atomic_fetch_add(&task->worker->failed, 1);
+    } else if (!task->pointless) {
         atomic_fetch_add(&task->worker->lost, 1);
-        log_task(task, TASKQ_LOG_WARN,
-                 "the lease is lost: the job timed out, was given to somebody else or was deleted", NULL, NULL, -1);
+        log_task(task, TASKQ_LOG_WARN, "the lease is lost: the job was given to somebody else or deleted", NULL, NULL,
+                 -1);
     }
+    task->pointless = true;
     if (task->state == TASKQ__TASK_RUNNING) {
         taskq__task_stop(task, TASKQ_RUN_LOST, taskq__worker_now_ms(task->worker));
         return;

@@ -49,7 +49,7 @@ void taskq__http_close(taskq__http *http); /* NULL is fine */
 typedef struct taskq__http_request {
     const char *method; /* "GET"; a token: letters and '-' */
     const char *url;
-    const char *const *headers; /* "Name: value"; an element with a line break in it is EINVAL */
+    const char *const *headers; /* "Name: value"; EINVAL: a line break in one, Content-Length, Transfer-Encoding */
     uint32_t header_count;
     taskq_text body;            /* sent where data is not NULL, size 0 included */
     int64_t timeout_ms;         /* of the whole call, redirects included; at least 1 */

@@ -110,9 +110,18 @@ taskq_status taskq__curl_begin(taskq_error *err)
     return code == CURLE_OK ? TASKQ_OK : taskq__fail(err, TASKQ_EUNAVAIL, "libcurl: %s", curl_easy_strerror(code));
 }
 
+/* A program that a host starts must not inherit our connections. */
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)user;
+    (void)purpose;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 /* The rules that hold for every request. */
 void taskq__curl_set_rules(CURL *easy, const taskq__curl_identity *id)
 {
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

@@ -139,6 +139,17 @@ class Malformed(ServerCase):
                 if reply.status < 400:
                     self.assertIn(line.split()[0], ("GET",))
 
+    def test_an_expectation_is_met_before_the_body_is_waited_for(self):
+        sock = self.raw()
+        body = f'{{"type": "t", "queue": "{self.queue}"}}'.encode()
+        sock.request("POST /jobs HTTP/1.1", JSON, "Expect: 100-continue", f"Content-Length: {len(body)}")
+        interim = b""
+        while b"\r\n\r\n" not in interim:
+            interim += sock.socket.recv(1024)
+        self.assertTrue(interim.startswith(b"HTTP/1.1 100 "), interim)
+        sock.send(body)
+        self.assertEqual(sock.read_reply().status, 201)
+
     def test_a_connection_cut_in_the_middle_changes_nothing(self):
         for size in (0, 5, 19):
             sock = self.raw()

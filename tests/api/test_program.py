@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -15,6 +16,10 @@ VERSION = re.compile(r"\b\d+\.\d+\.\d+\b")
 
 
 class Flags(unittest.TestCase):
+    def setUp(self):
+        self.folder = fresh_folder()
+        self.addCleanup(shutil.rmtree, self.folder)
+
     def server(self, *arguments, env=None):
         return run("TASKQ_SERVER", *arguments, env=env)
 
@@ -34,18 +39,16 @@ class Flags(unittest.TestCase):
                           ["--max-body", "10"], ["--max-body", "1MB"], ["--max-body", "1TiB"], ["--durability", "maybe"], ["--max-connections", "x"],
                           ["--log-format", "xml"], ["--log-level", "loud"], ["--insecure=maybe"]):
             with self.subTest(arguments=arguments):
-                done = self.server("--db", "/nonexistent/taskq.db", *arguments)
+                done = self.server("--db", self.folder / "a.db", *arguments)
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertEqual(done.stdout, "")
                 self.assertTrue(any(word.lstrip("-").split("=")[0] in done.stderr for word in arguments), done.stderr)
 
     def test_an_address_that_others_reach_needs_insecure(self):
-        folder = fresh_folder()
         for address in ("0.0.0.0:0", "[::]:0"):
-            done = self.server("--db", folder / "a.db", "--listen", address)
+            done = self.server("--db", self.folder / "a.db", "--listen", address)
             self.assertIn(done.returncode, (1, 2))
-            self.assertIn("--insecure", done.stderr)
-        (folder / "a.db").unlink(missing_ok=True)
+            self.assertIn("insecure", done.stderr)
 
     def test_a_store_that_cannot_be_opened_is_1(self):
         done = self.server("--db", "/nonexistent/taskq.db", "--listen", "127.0.0.1:0")
@@ -53,7 +56,7 @@ class Flags(unittest.TestCase):
         self.assertIn("/nonexistent/taskq.db", done.stderr)
 
     def test_a_wrong_environment_is_2_and_names_the_variable(self):
-        done = self.server("--db", "/nonexistent/taskq.db", env={"TASKQ_SWEEP_INTERVAL": "5"})
+        done = self.server("--db", self.folder / "a.db", env={"TASKQ_SWEEP_INTERVAL": "5"})
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("TASKQ_SWEEP_INTERVAL", done.stderr)
 
@@ -62,7 +65,9 @@ class APort(FreshServerCase):
     def test_a_port_that_is_taken_is_1(self):
         taken = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(taken.close)
-        done = run("TASKQ_SERVER", "--db", fresh_folder() / "a.db", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        folder = fresh_folder()
+        self.addCleanup(shutil.rmtree, folder)
+        done = run("TASKQ_SERVER", "--db", folder / "a.db", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn(str(taken.getsockname()[1]), done.stderr)
 
@@ -78,6 +83,14 @@ class APort(FreshServerCase):
     def test_sigint_ends_it_as_sigterm_does(self):
         server = self.fresh_server()
         server.program.stop(signal.SIGINT)
+
+    def test_sighup_leaves_it_serving(self):
+        server = self.fresh_server()
+        api = self.client_of(server)
+        for _ in range(3):
+            server.program.send_signal(signal.SIGHUP)
+            api.enqueue(type="t")
+        server.stop()
 
     def test_nothing_but_listening_lines_is_on_standard_output(self):
         server = self.fresh_server()
@@ -141,6 +154,7 @@ class TheStore(FreshServerCase):
 
     def test_check_says_what_is_wrong(self):
         folder = fresh_folder()
+        self.addCleanup(shutil.rmtree, folder)
         (folder / "garbage.db").write_bytes(b"this is no database, not at all" * 200)
         done = self.second(folder / "garbage.db", "--check")
         self.assertEqual(done.returncode, 1, done.stderr)

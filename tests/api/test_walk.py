@@ -137,6 +137,7 @@ class TheEnd(FreshServerCase):
 
         busy = [Task(enqueue, client) for client in clients]
         wait_until(lambda: (queue := self.client_of(server).get("/queues/busy")).status == 200 and queue.json["counts"]["queued"] > 20)
+        wait_until(lambda: self.client_of(server).get("/stats").json["held_polls"] == len(held))
         server.stop()
         self.assertEqual({task.result().status for task in held}, {204})
         made = sum(task.result() for task in busy)

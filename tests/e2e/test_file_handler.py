@@ -6,6 +6,7 @@ import os
 import unittest
 
 from shape import is_time
+from waiting import wait_until
 from workcase import WorkCase
 
 
@@ -107,6 +108,26 @@ class Operations(FileCase):
         result = self.done("read", path="big")
         self.assertTrue(result["truncated"])
         self.assertGreater(len(result["content"]), 1000)
+
+    def test_a_reader_never_sees_half_a_write(self):
+        size, target = 400000, self.root / "shared"
+        target.write_text("a" * size)
+        jobs = self.api.enqueue_many([{"type": "file", "queue": self.queue, "payload": {"op": "write", "path": "shared", "content": letter * size}}
+                                      for letter in "ab"])
+        seen = 0
+
+        def all_written():
+            nonlocal seen
+            text = target.read_text()
+            self.assertEqual((len(text), len(set(text))), (size, 1))
+            seen += 1
+            return all(self.api.job(job["id"])["state"] == "succeeded" for job in jobs)
+
+        for _ in range(10):
+            wait_until(all_written, step=0)
+            jobs = [self.api.retry(job["id"]) for job in jobs]
+        wait_until(all_written, step=0)
+        self.assertGreater(seen, 10)
 
     def test_a_write_leaves_nothing_else_behind(self):
         for number in range(10):

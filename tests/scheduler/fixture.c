@@ -28,7 +28,7 @@ static void open_parts(void (*tune)(taskq_scheduler_options *options))
     sqlite.path = path;
     taskq_store *inner = NULL;
     ck_ok(taskq_sqlite_open(&sqlite, &inner, &fx.err));
-    wrapped_store_make(&fx.wrapped, inner, &fx.store);
+    (fx.shared ? wrapped_store_make_shared : wrapped_store_make)(&fx.wrapped, inner, &fx.store);
     taskq_scheduler_options options = TASKQ_SCHEDULER_OPTIONS_INIT;
     options.store = fx.store;
     options.clock = fake_clock_face(&fx.clock);
@@ -60,6 +60,12 @@ void fixture_open(void (*tune)(taskq_scheduler_options *options))
 
 void fixture_setup(void)
 {
+    fixture_open(NULL);
+}
+
+void fixture_setup_shared(void)
+{
+    fx.shared = true;
     fixture_open(NULL);
 }
 

@@ -17,6 +17,7 @@ typedef struct fixture {
     taskq_store *store;
     taskq_scheduler *scheduler;
     taskq_error err;
+    bool shared;
 } fixture;
 
 extern fixture fx; /* of the test that runs */
@@ -25,6 +26,7 @@ extern fixture fx; /* of the test that runs */
 void fixture_open(void (*tune)(taskq_scheduler_options *options));
 void fixture_setup(void); /* fixture_open(NULL) */
 void fixture_teardown(void);
+void fixture_setup_shared(void); /* the store says that others write to it, too */
 /* The scheduler closed and opened again on the same file. */
 void fixture_reopen(void);
 

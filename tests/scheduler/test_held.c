@@ -313,6 +313,41 @@ START_TEST(a_wait_that_is_over_before_its_turn_still_looks_once)
 }
 END_TEST
 
+/* Its own thread leads meanwhile and cannot notice it. */
+START_TEST(a_claim_whose_time_is_over_while_it_leads_is_not_held_any_longer)
+{
+    claimant one;
+    wrapped_store_close_gate(&fx.wrapped);
+    claimant_init(&one, "default", "t", 10);
+    claimant_start(&one);
+    wrapped_store_await_at_gate(&fx.wrapped);
+    let_real_time_pass(30);
+    wrapped_store_open_gate(&fx.wrapped);
+    claimant_join(&one);
+    ck_assert_int_eq(one.status, TASKQ_OK);
+    ck_assert_uint_eq(one.count, 0);
+}
+END_TEST
+
+START_TEST(a_claim_whose_time_is_over_in_anothers_lead_is_not_held_any_longer)
+{
+    int64_t id = 0;
+    pthread_t producer;
+    claimant one;
+    wrapped_store_close_gate(&fx.wrapped);
+    ck_assert_int_eq(pthread_create(&producer, NULL, enqueue_default, &id), 0);
+    wrapped_store_await_at_gate(&fx.wrapped);
+    claimant_init(&one, "elsewhere", "t", 10);
+    claimant_start(&one);
+    await_waiting(1);
+    let_real_time_pass(30);
+    wrapped_store_open_gate(&fx.wrapped);
+    claimant_join(&one);
+    (void)pthread_join(producer, NULL);
+    ck_assert_uint_eq(one.count, 0);
+}
+END_TEST
+
 START_TEST(a_held_claim_outlives_a_commit_that_failed)
 {
     const taskq_status statuses[] = {TASKQ_EUNAVAIL, TASKQ_EUNKNOWN};
@@ -476,7 +511,9 @@ TASKQ_TESTS_WITH(
     a_poll_asked_again_gets_its_leases_back, shutting_ends_what_waits_with_no_job_and_refuses_what_comes,
     one_claim_too_many_is_told_so, a_held_claim_ends_without_a_job_when_its_time_is_over,
     a_claim_whose_time_is_over_while_it_is_served_gets_the_job, a_wait_that_is_over_before_its_turn_still_looks_once,
-    a_held_claim_outlives_a_commit_that_failed, a_held_poll_finds_the_lease_that_a_lost_answer_gave_it,
-    a_woken_claim_is_not_forgotten_when_its_commit_fails, claims_stay_held_in_a_paused_queue_and_go_on_when_it_does,
-    a_job_that_is_given_back_goes_to_a_held_claim, a_job_that_becomes_due_goes_to_a_held_claim,
-    a_wake_up_is_passed_on_by_a_claim_that_took_another_job, claims_for_many_queues_and_types_are_found_too)
+    a_held_claim_outlives_a_commit_that_failed, a_claim_whose_time_is_over_while_it_leads_is_not_held_any_longer,
+    a_claim_whose_time_is_over_in_anothers_lead_is_not_held_any_longer,
+    a_held_poll_finds_the_lease_that_a_lost_answer_gave_it, a_woken_claim_is_not_forgotten_when_its_commit_fails,
+    claims_stay_held_in_a_paused_queue_and_go_on_when_it_does, a_job_that_is_given_back_goes_to_a_held_claim,
+    a_job_that_becomes_due_goes_to_a_held_claim, a_wake_up_is_passed_on_by_a_claim_that_took_another_job,
+    claims_for_many_queues_and_types_are_found_too)

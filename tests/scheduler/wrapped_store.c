@@ -6,6 +6,8 @@
 #include "wrapped_store.h"
 
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/fail.h"
 #include "store/store.h"
@@ -78,7 +80,9 @@ static taskq_status commit(void *self, taskq_batch *batch, taskq_error *err)
     pthread_mutex_lock(&wrapped->lock);
     wrapped->asked++;
     look_at(wrapped, batch);
-    pass_gate(wrapped);
+    if (!wrapped->gate_is_behind) {
+        pass_gate(wrapped);
+    }
     bool fails = wrapped->fail_times > 0 && wrapped->asked >= wrapped->fail_from;
     bool guilty = wrapped->culprit_id != 0 && guilty_op(wrapped, batch) < batch->count;
     wrapped->fail_times -= fails;
@@ -94,6 +98,9 @@ static taskq_status commit(void *self, taskq_batch *batch, taskq_error *err)
     status = taskq__store_commit(wrapped->inner, batch, err);
     pthread_mutex_lock(&wrapped->lock);
     wrapped->commits += status == TASKQ_OK;
+    if (wrapped->gate_is_behind) {
+        pass_gate(wrapped);
+    }
     pthread_mutex_unlock(&wrapped->lock);
     return status;
 }
@@ -128,7 +135,43 @@ static taskq_status ping(void *self, taskq_error *err)
 
 static taskq_status upkeep(void *self, bool idle, taskq_error *err)
 {
-    return taskq__store_upkeep(((wrapped_store *)self)->inner, idle, err);
+    wrapped_store *wrapped = self;
+    pthread_mutex_lock(&wrapped->lock);
+    wrapped->idle_upkeeps += idle;
+    pthread_mutex_unlock(&wrapped->lock);
+    return taskq__store_upkeep(wrapped->inner, idle, err);
+}
+
+static int wake_fd(void *self)
+{
+    return ((wrapped_store *)self)->news_fd;
+}
+
+static taskq_status wake_read(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err)
+{
+    wrapped_store *wrapped = self;
+    uint64_t told = 0;
+    (void)err;
+    *out_count = 0;
+    if (max > 0 && read(wrapped->news_fd, &told, sizeof(told)) == (ssize_t)sizeof(told)) {
+        pthread_mutex_lock(&wrapped->lock);
+        *out = wrapped->news;
+        pthread_mutex_unlock(&wrapped->lock);
+        *out_count = 1;
+    }
+    return TASKQ_OK;
+}
+
+static taskq_status announce(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err)
+{
+    wrapped_store *wrapped = self;
+    (void)err;
+    pthread_mutex_lock(&wrapped->lock);
+    for (uint32_t i = 0; i < count; i++) {
+        wrapped->announced += ready[i].count;
+    }
+    pthread_mutex_unlock(&wrapped->lock);
+    return TASKQ_OK;
 }
 
 static void close_inner(void *self)
@@ -149,19 +192,58 @@ static const taskq_store_ops OPS = {
     .upkeep = upkeep,
 };
 
-void wrapped_store_make(wrapped_store *wrapped, taskq_store *inner, taskq_store **out)
+static const taskq_store_ops SHARED_OPS = {
+    .struct_size = sizeof(taskq_store_ops),
+    .name = "shared",
+    .flags = TASKQ_STORE_SHARED,
+    .commit = commit,
+    .get = get,
+    .list = list,
+    .counts = counts,
+    .next_due = next_due,
+    .ping = ping,
+    .close = close_inner,
+    .upkeep = upkeep,
+    .wake_fd = wake_fd,
+    .wake_read = wake_read,
+    .announce = announce,
+};
+
+static void make(wrapped_store *wrapped, const taskq_store_ops *ops, taskq_store *inner, taskq_store **out)
 {
     memset(wrapped, 0, sizeof(*wrapped));
     wrapped->inner = inner;
+    wrapped->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&wrapped->lock, NULL);
     pthread_cond_init(&wrapped->changed, NULL);
-    (void)taskq_store_make(&OPS, wrapped, out, NULL);
+    (void)taskq_store_make(ops, wrapped, out, NULL);
+}
+
+void wrapped_store_make(wrapped_store *wrapped, taskq_store *inner, taskq_store **out)
+{
+    make(wrapped, &OPS, inner, out);
+}
+
+void wrapped_store_make_shared(wrapped_store *wrapped, taskq_store *inner, taskq_store **out)
+{
+    make(wrapped, &SHARED_OPS, inner, out);
 }
 
 void wrapped_store_clear(wrapped_store *wrapped)
 {
+    (void)close(wrapped->news_fd);
     pthread_mutex_destroy(&wrapped->lock);
     pthread_cond_destroy(&wrapped->changed);
+}
+
+void wrapped_store_tell(wrapped_store *wrapped, taskq_ready news)
+{
+    uint64_t one = 1;
+    pthread_mutex_lock(&wrapped->lock);
+    wrapped->news = news;
+    pthread_mutex_unlock(&wrapped->lock);
+    ssize_t told = write(wrapped->news_fd, &one, sizeof(one));
+    (void)told;
 }
 
 void wrapped_store_fail_next(wrapped_store *wrapped, uint32_t times, taskq_status status, bool lost)

@@ -48,7 +48,7 @@ class WorkCase(ServerCase, _Workers):
         return self.enqueue(type="sleep", payload={"duration_ms": duration_ms}, **fields)
 
     def http_job(self, path, fields=None, **payload):
-        url = path if "://" in path else self.service.url + path
+        url = self.service.url + path if path.startswith("/") else path
         return self.enqueue(type="http", payload={"url": url, **payload}, **(fields or {}))
 
     def wait_for(self, job, *states, timeout=60):

@@ -56,7 +56,7 @@ typedef struct taskq_event {
     uint64_t random;     /**< for the jitter */
     uint64_t digest;     /**< of kind, outcome, no_retry and delay_ms: tells the same report from another one */
     bool wants_job;      /**< fill `job` when OK */
-    taskq_status status; /**< out: OK (the same report again too), ENOTFOUND, ESTALE, ECONFLICT */
+    taskq_status status; /**< out: OK (the same report again too), ENOTFOUND, ESTALE, ECONFLICT; ENOMEM: no room in the op's arena */
     taskq_job *job;      /**< out, where wanted and OK: the whole job, without attempts and log */
     taskq_state state;   /**< out, where OK: state and version after it (DELETE: 0) */
     int64_t new_version;
@@ -110,7 +110,7 @@ typedef struct taskq_enqueue {
     uint64_t digest;            /**< of the request's bytes */
     int64_t keep_ms;            /**< how long the key is kept */
     bool wants_jobs;            /**< false: only ids are needed: jobs carry id, state and version alone */
-    taskq_job **results;        /**< out: count jobs, as they are now */
+    taskq_job **results;        /**< out: count jobs, as they are now; replayed, one that was deleted since: its id alone, state 0 */
     bool replayed;              /**< out: the key was there with the same digest; nothing was made now */
     uint32_t made;              /**< out: how many were made (then or now); the others have `existing` set */
 } taskq_enqueue;

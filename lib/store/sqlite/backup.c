@@ -134,7 +134,7 @@ static taskq_status copy_to(sqlite3 *from, const char *path, taskq_progress_fn *
     if (status != TASKQ_OK) {
         return status;
     }
-    int rc = sqlite3_open_v2(partial, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int rc = taskq__path_open(partial, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, &to);
     if (rc == SQLITE_OK) {
         /* It is flushed once, at the end; until then it is nobody's database. */
         rc = sqlite3_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL, NULL);

@@ -52,6 +52,9 @@ void taskq__txn_due_steady(taskq__txn *txn, int64_t steady_ms);
 int taskq__move_write(taskq__txn *txn, const taskq__row *before, const taskq_event *event, const taskq_move *move,
                       taskq_text poll);
 
+/* The run_at that a scheduled job waits for; 0: it waits for a backoff, or for nothing. */
+int64_t taskq__run_due(const taskq_job *job);
+
 /* ---- ops_*.c: one op; its outcome goes into the op. */
 int taskq__op_queue(taskq__txn *txn, taskq_op *op);
 int taskq__op_beat(taskq__txn *txn, taskq_op *op);

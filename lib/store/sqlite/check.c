@@ -72,8 +72,9 @@ static taskq_status look(sqlite3 *sqlite, const char *path, const char *prefix, 
         return taskq__fault(sqlite, rc, "counting the jobs", err);
     }
     if (summary != NULL && summary_bytes > 0) {
-        snprintf(summary, summary_bytes, "%s is a sound store of schema %d%s with %lld jobs", path, version,
-                 version < TASKQ__SCHEMA_VERSION ? " (it would be migrated)" : "", (long long)jobs);
+        snprintf(summary, summary_bytes, "%s is a sound store of schema %d%s with %lld %s", path, version,
+                 version < TASKQ__SCHEMA_VERSION ? " (it would be migrated)" : "", (long long)jobs,
+                 jobs == 1 ? "job" : "jobs");
     }
     return TASKQ_OK;
 }

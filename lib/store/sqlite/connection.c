@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Negative: KiB. The writer's is the larger one, the heads of all indexes are its working set. */
 #define WRITER_CACHE "PRAGMA cache_size = -24576;"
@@ -94,6 +95,19 @@ static taskq_status need_wal(sqlite3 *sqlite, taskq_error *err)
                : taskq__fail(err, TASKQ_EUNAVAIL, "the file cannot be used in WAL mode (is it on a network?)");
 }
 
+/* Where SQLite is compiled to know URIs (Debian's is), a file named "file:..." would be another one than the one that is
+ * locked: a relative path is made to begin with "./". */
+int taskq__path_open(const char *path, int flags, sqlite3 **out)
+{
+    if (path[0] == '/' || (flags & SQLITE_OPEN_MEMORY) != 0) {
+        return sqlite3_open_v2(path, out, flags, NULL);
+    }
+    char *plain = sqlite3_mprintf("./%s", path);
+    int rc = plain == NULL ? SQLITE_NOMEM : sqlite3_open_v2(plain, out, flags, NULL);
+    sqlite3_free(plain);
+    return rc;
+}
+
 taskq_status taskq__conn_open(const char *path, bool writes, taskq_durability durability, taskq__conn *out,
                               taskq_error *err)
 {
@@ -102,7 +116,7 @@ taskq_status taskq__conn_open(const char *path, bool writes, taskq_durability du
     /* No mutex of SQLite's own: a connection is used by one thread at a time. No URI: a path is a path. */
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (in_memory ? SQLITE_OPEN_MEMORY : 0);
-    int rc = sqlite3_open_v2(path, &out->sqlite, flags, NULL);
+    int rc = taskq__path_open(path, flags, &out->sqlite);
     if (rc == SQLITE_OK) {
         rc = set_up(out->sqlite, writes, durability);
     }
@@ -135,7 +149,10 @@ static taskq_status check_host(taskq__db *db, sqlite3 *sqlite, taskq_error *err)
     if (!sqlite3_get_autocommit(sqlite)) {
         return taskq__fail(err, TASKQ_EINVAL, "the connection has a transaction open");
     }
-    if (has_file == db->in_memory) {
+    struct stat theirs, ours;
+    bool same = db->in_memory || (has_file && stat(path, &theirs) == 0 && stat(db->path, &ours) == 0 &&
+                                  theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino);
+    if (has_file == db->in_memory || !same) {
         return taskq__fail(err, TASKQ_EINVAL, "the connection and the path %s are not of the same database", db->path);
     }
     int rc = pragma_is(sqlite, "PRAGMA encoding", "UTF-8", &utf8);

@@ -46,6 +46,7 @@ typedef struct taskq__db {
 taskq_status taskq__conn_open(const char *path, bool writes, taskq_durability durability, taskq__conn *out,
                               taskq_error *err);
 void taskq__conn_close(taskq__conn *conn);
+int taskq__path_open(const char *path, int flags, sqlite3 **out); /* sqlite3_open_v2 of a path that is never a URI */
 /* The host's connection: checked, set up for the store, and given back as it was. */
 taskq_status taskq__host_take(taskq__db *db, sqlite3 *sqlite, taskq_error *err);
 void taskq__host_give_back(taskq__db *db);

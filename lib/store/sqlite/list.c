@@ -138,7 +138,7 @@ static int look_at_jobs(listing *l)
         l->last_id = taskq__cmd_column(&cmd, 0);
         int rc = SQLITE_OK;
         if (wanted) {
-            enum { ERROR_OF = 26 };
+            enum { ERROR_OF = 27 };
             rc = fits_wide(l, l->last_id, taskq__cmd_column(&cmd, ERROR_OF), &wanted);
         }
         if (rc == SQLITE_OK && wanted) {

@@ -83,29 +83,63 @@ static int64_t holder_of(taskq_text after, taskq_text before, int64_t held_by, i
     return after.data == before.data && after.size == before.size ? held_by : ended_version;
 }
 
-static int update_job(taskq__txn *txn, const taskq_move *move, const taskq__row *refs, taskq_text poll)
+int64_t taskq__run_due(const taskq_job *job)
+{
+    return job->state == TASKQ_STATE_SCHEDULED && job->backoff_due_ms == 0 ? job->run_at_ms : 0;
+}
+
+/* Which columns a move can have changed. What the shorter updates leave out is compared, not assumed. */
+static taskq__sql update_for(const taskq__row *before, const taskq_job *after, const taskq__row *refs)
+{
+    const taskq_job *job = &before->job;
+    bool narrow = after->run_at_ms == job->run_at_ms && after->cancel_requested == job->cancel_requested &&
+                  after->backoff_due_ms == job->backoff_due_ms;
+    if (narrow && job->state == TASKQ_STATE_QUEUED && after->state == TASKQ_STATE_RUNNING &&
+        refs->result_of == before->result_of && refs->error_of == before->error_of) {
+        return TASKQ__SQL_JOB_UPDATE_CLAIMED;
+    }
+    if (narrow && job->state == TASKQ_STATE_RUNNING && taskq_state_is_terminal(after->state) &&
+        after->started_at_ms == job->started_at_ms && after->worker.data == job->worker.data) {
+        return TASKQ__SQL_JOB_UPDATE_ENDED;
+    }
+    return TASKQ__SQL_JOB_UPDATE;
+}
+
+static int update_job(taskq__txn *txn, const taskq__row *before, const taskq_move *move, const taskq__row *refs,
+                      taskq_text poll)
 {
     const taskq_job *after = &move->after;
-    bool running = after->state == TASKQ_STATE_RUNNING;
-    taskq__cmd update = taskq__cmd_of(txn->conn, TASKQ__SQL_JOB_UPDATE);
+    taskq__sql which = update_for(before, after, refs);
+    bool running = after->state == TASKQ_STATE_RUNNING, failed = after->state == TASKQ_STATE_FAILED;
+    taskq__cmd update = taskq__cmd_of(txn->conn, which);
     taskq__cmd_int(&update, after->version);
     taskq__cmd_int(&update, after->state);
-    taskq__cmd_int(&update, after->state == TASKQ_STATE_QUEUED);
-    taskq__cmd_int(&update, after->run_at_ms);
-    taskq__cmd_int(&update, after->attempt);
-    taskq__cmd_text_or_null(&update, after->worker);
-    taskq__cmd_text_or_null(&update, poll);
-    taskq__cmd_int(&update, after->cancel_requested);
     taskq__cmd_int(&update, after->updated_at_ms);
-    taskq__cmd_int_or_null(&update, after->started_at_ms);
-    taskq__cmd_int_or_null(&update, after->finished_at_ms);
+    taskq__cmd_int(&update, after->attempt);
     taskq__cmd_int_or_null(&update, after->lease_due_ms);
     taskq__cmd_int_or_null(&update, after->timeout_due_ms);
     taskq__cmd_int_or_null(&update, running ? taskq__job_expires_at(after) : 0);
-    taskq__cmd_int_or_null(&update, after->backoff_due_ms);
-    taskq__cmd_int_or_null(&update, refs->result_of);
-    taskq__cmd_int_or_null(&update, refs->error_of);
+    taskq__cmd_text_or_null(&update, poll);
     taskq__cmd_int(&update, refs->extras);
+    if (which != TASKQ__SQL_JOB_UPDATE_CLAIMED) {
+        taskq__cmd_int_or_null(&update, failed ? 0 : after->finished_at_ms);
+        taskq__cmd_int_or_null(&update, failed ? after->finished_at_ms : 0);
+        taskq__cmd_text_or_null(&update,
+                                taskq_state_is_terminal(after->state) ? (taskq_text){NULL, 0} : after->unique_key);
+        taskq__cmd_int_or_null(&update, refs->result_of);
+        taskq__cmd_int_or_null(&update, refs->error_of);
+    }
+    if (which != TASKQ__SQL_JOB_UPDATE_ENDED) {
+        taskq__cmd_int(&update, after->state == TASKQ_STATE_QUEUED);
+        taskq__cmd_text_or_null(&update, after->worker);
+        taskq__cmd_int_or_null(&update, after->started_at_ms);
+    }
+    if (which == TASKQ__SQL_JOB_UPDATE) {
+        taskq__cmd_int(&update, after->run_at_ms);
+        taskq__cmd_int_or_null(&update, taskq__run_due(after));
+        taskq__cmd_int_or_null(&update, after->backoff_due_ms);
+        taskq__cmd_int(&update, after->cancel_requested);
+    }
     taskq__cmd_int(&update, after->id);
     return taskq__cmd_run(&update);
 }
@@ -170,7 +204,7 @@ int taskq__move_write(taskq__txn *txn, const taskq__row *before, const taskq_eve
     refs.error_of = holder_of(after->error, job->error, before->error_of, job->version);
     int rc = write_side_tables(txn, before, event, move, &refs);
     if (rc == SQLITE_OK) {
-        rc = update_job(txn, move, &refs, poll);
+        rc = update_job(txn, before, move, &refs, poll);
     }
     return rc == SQLITE_OK ? note(txn, job, after) : rc;
 }

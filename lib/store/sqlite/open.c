@@ -54,6 +54,10 @@ static void sqlite_close(void *self)
 {
     taskq__db *db = self;
     taskq__readers_close(db);
+    if (atomic_load(&db->broken) && db->writer.sqlite != NULL) {
+        /* What a flush has failed on is not copied anywhere: the next opening reads the log as the disk has it. */
+        sqlite3_db_config(db->writer.sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
     if (db->host_owned) {
         taskq__host_give_back(db);
     } else {

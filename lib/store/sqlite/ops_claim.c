@@ -131,8 +131,8 @@ static int take_held(claiming *c)
     int64_t ids[TASKQ_CLAIM_JOBS_MAX];
     uint32_t count = 0;
     taskq__cmd cmd = taskq__cmd_of(c->txn->conn, TASKQ__SQL_POLL_HELD);
-    taskq__cmd_text(&cmd, claim->worker);
     taskq__cmd_text(&cmd, claim->poll);
+    taskq__cmd_text(&cmd, claim->worker);
     taskq__cmd_int(&cmd, TASKQ_CLAIM_JOBS_MAX);
     while (count < TASKQ_CLAIM_JOBS_MAX && taskq__cmd_row(&cmd)) {
         ids[count++] = taskq__cmd_column(&cmd, 0);

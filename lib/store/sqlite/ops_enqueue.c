@@ -200,8 +200,9 @@ static int insert_job(taskq__txn *txn, const taskq_job *job)
     taskq__cmd_double(&insert, job->backoff.jitter);
     taskq__cmd_text_or_null(&insert, job->batch);
     taskq__cmd_text_or_null(&insert, job->unique_key);
+    taskq__cmd_text_or_null(&insert, job->unique_key); /* it is live */
     taskq__cmd_int(&insert, job->updated_at_ms);
-    taskq__cmd_int_or_null(&insert, job->finished_at_ms);
+    taskq__cmd_int_or_null(&insert, taskq__run_due(job));
     taskq__cmd_int_or_null(&insert, job->backoff_due_ms);
     return taskq__cmd_run(&insert);
 }

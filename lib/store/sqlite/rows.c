@@ -32,7 +32,8 @@ enum {
     COLUMN_CANCEL_REQUESTED,
     COLUMN_UPDATED_AT,
     COLUMN_STARTED_AT,
-    COLUMN_FINISHED_AT,
+    COLUMN_DONE_AT,
+    COLUMN_FAILED_AT,
     COLUMN_LEASE_DUE,
     COLUMN_TIMEOUT_DUE,
     COLUMN_BACKOFF_DUE,
@@ -66,7 +67,8 @@ static void take_numbers(taskq__cmd *cmd, taskq__row *out)
     job->cancel_requested = taskq__cmd_column(cmd, COLUMN_CANCEL_REQUESTED) != 0;
     job->updated_at_ms = taskq__cmd_column(cmd, COLUMN_UPDATED_AT);
     job->started_at_ms = taskq__cmd_column(cmd, COLUMN_STARTED_AT);
-    job->finished_at_ms = taskq__cmd_column(cmd, COLUMN_FINISHED_AT);
+    /* One of the two at most; the other is NULL, which reads as 0. */
+    job->finished_at_ms = taskq__cmd_column(cmd, COLUMN_DONE_AT) + taskq__cmd_column(cmd, COLUMN_FAILED_AT);
     job->lease_due_ms = taskq__cmd_column(cmd, COLUMN_LEASE_DUE);
     job->timeout_due_ms = taskq__cmd_column(cmd, COLUMN_TIMEOUT_DUE);
     job->backoff_due_ms = taskq__cmd_column(cmd, COLUMN_BACKOFF_DUE);

@@ -38,13 +38,15 @@ static const char *const migration_1 =
     " run_at INTEGER NOT NULL,"
     " updated_at INTEGER NOT NULL,"
     " started_at INTEGER,"
-    " finished_at INTEGER,"
+    " done_at INTEGER,"   /* finished: succeeded or canceled */
+    " failed_at INTEGER," /* finished: failed */
     " lease_due INTEGER,"
     " timeout_due INTEGER,"
-    " expires_at INTEGER," /* the earlier of the two, while it runs */
-    " backoff_due INTEGER,"
-    " result_of INTEGER," /* version of the attempt that has the result */
-    " error_of INTEGER,"  /* and the error that is shown */
+    " expires_at INTEGER,"  /* the earlier of the two, while it runs */
+    " run_due INTEGER,"     /* run_at, while it waits for it */
+    " backoff_due INTEGER," /* the same on elapsed time, of a backoff */
+    " result_of INTEGER,"   /* version of the attempt that has the result */
+    " error_of INTEGER,"    /* and the error that is shown */
     " queue TEXT NOT NULL,"
     " type TEXT NOT NULL,"
     " max_attempts INTEGER NOT NULL,"
@@ -56,19 +58,21 @@ static const char *const migration_1 =
     " backoff_jitter REAL NOT NULL,"
     " batch TEXT,"
     " unique_key TEXT,"
+    " live_key TEXT," /* the same until the job has ended */
     " worker TEXT,"
     " poll TEXT" /* of the claim that has the lease */
     ") STRICT;"
-    /* Each over the rows that can be looked for alone; the id is the last column of every index by itself. */
+    /* Each over the rows that can be looked for alone, and each by columns of its own, NULL in all other rows: a move then
+     * opens the few indexes whose columns it changes. The id is the last column of every index by itself. */
     "CREATE INDEX @jobs_ready_any ON @jobs (queue, priority DESC, run_at) WHERE claimable = 1;"
     "CREATE INDEX @jobs_ready_type ON @jobs (queue, type, priority DESC, run_at) WHERE claimable = 1;"
-    "CREATE INDEX @jobs_expires ON @jobs (expires_at) WHERE state = 4;"
-    "CREATE INDEX @jobs_due_wall ON @jobs (run_at) WHERE state = 2 AND backoff_due IS NULL;"
-    "CREATE INDEX @jobs_due_steady ON @jobs (backoff_due) WHERE state = 2 AND backoff_due IS NOT NULL;"
-    "CREATE UNIQUE INDEX @jobs_unique ON @jobs (queue, unique_key) WHERE unique_key IS NOT NULL AND state < 5;"
-    "CREATE INDEX @jobs_poll ON @jobs (worker, poll) WHERE poll IS NOT NULL;"
-    "CREATE INDEX @jobs_finished ON @jobs (finished_at) WHERE state IN (5, 7);"
-    "CREATE INDEX @jobs_failed ON @jobs (finished_at) WHERE state = 6;"
+    "CREATE INDEX @jobs_expires ON @jobs (expires_at) WHERE expires_at IS NOT NULL;"
+    "CREATE INDEX @jobs_run_due ON @jobs (run_due) WHERE run_due IS NOT NULL;"
+    "CREATE INDEX @jobs_backoff_due ON @jobs (backoff_due) WHERE backoff_due IS NOT NULL;"
+    "CREATE UNIQUE INDEX @jobs_live_key ON @jobs (queue, live_key) WHERE live_key IS NOT NULL;"
+    "CREATE INDEX @jobs_poll ON @jobs (poll, worker) WHERE poll IS NOT NULL;"
+    "CREATE INDEX @jobs_done ON @jobs (done_at) WHERE done_at IS NOT NULL;"
+    "CREATE INDEX @jobs_failed ON @jobs (failed_at) WHERE failed_at IS NOT NULL;"
     "CREATE TABLE @payloads ("
     " id INTEGER PRIMARY KEY,"
     " created_at INTEGER NOT NULL,"

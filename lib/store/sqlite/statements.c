@@ -10,10 +10,10 @@
 #include <assert.h>
 
 /* In the order of the columns in rows.c. */
-#define JOB_COLUMNS                                                                                                \
-    "j.id, j.version, j.state, j.queue, j.type, j.priority, j.run_at, j.attempt, j.max_attempts, j.timeout_ms, "   \
-    "j.lease_ms, j.backoff_base_ms, j.backoff_factor, j.backoff_max_ms, j.backoff_jitter, j.batch, j.unique_key, " \
-    "j.worker, j.cancel_requested, j.updated_at, j.started_at, j.finished_at, j.lease_due, j.timeout_due, "        \
+#define JOB_COLUMNS                                                                                                  \
+    "j.id, j.version, j.state, j.queue, j.type, j.priority, j.run_at, j.attempt, j.max_attempts, j.timeout_ms, "     \
+    "j.lease_ms, j.backoff_base_ms, j.backoff_factor, j.backoff_max_ms, j.backoff_jitter, j.batch, j.unique_key, "   \
+    "j.worker, j.cancel_requested, j.updated_at, j.started_at, j.done_at, j.failed_at, j.lease_due, j.timeout_due, " \
     "j.backoff_due, j.result_of, j.error_of, j.extras"
 #define PAYLOAD_COLUMNS "p.payload, p.tags, p.traceparent, p.created_at"
 
@@ -36,13 +36,22 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
         " FROM @jobs AS j CROSS JOIN @payloads AS p WHERE j.id = ?1 AND p.id = j.id"),
     SQL(JOB_INSERT, W,
         "INSERT INTO @jobs (id, version, state, claimable, queue, type, priority, run_at, attempt, max_attempts, timeout_ms, "
-        "lease_ms, backoff_base_ms, backoff_factor, backoff_max_ms, backoff_jitter, batch, unique_key, updated_at, "
-        "finished_at, backoff_due) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)"),
+        "lease_ms, backoff_base_ms, backoff_factor, backoff_max_ms, backoff_jitter, batch, unique_key, live_key, updated_at, "
+        "run_due, backoff_due) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"),
+    /* The two moves of every job, and one for all others: an update opens each index that it names a column of. */
+    SQL(JOB_UPDATE_CLAIMED, W,
+        "UPDATE @jobs SET version = ?1, state = ?2, updated_at = ?3, attempt = ?4, lease_due = ?5, timeout_due = ?6, "
+        "expires_at = ?7, poll = ?8, extras = ?9, claimable = ?10, worker = ?11, started_at = ?12 WHERE id = ?13"),
+    SQL(JOB_UPDATE_ENDED, W,
+        "UPDATE @jobs SET version = ?1, state = ?2, updated_at = ?3, attempt = ?4, lease_due = ?5, timeout_due = ?6, "
+        "expires_at = ?7, poll = ?8, extras = ?9, done_at = ?10, failed_at = ?11, live_key = ?12, result_of = ?13, "
+        "error_of = ?14 WHERE id = ?15"),
     SQL(JOB_UPDATE, W,
-        "UPDATE @jobs SET version = ?1, state = ?2, claimable = ?3, run_at = ?4, attempt = ?5, worker = ?6, poll = ?7, "
-        "cancel_requested = ?8, updated_at = ?9, started_at = ?10, finished_at = ?11, lease_due = ?12, timeout_due = ?13, "
-        "expires_at = ?14, backoff_due = ?15, result_of = ?16, error_of = ?17, extras = ?18 WHERE id = ?19"),
+        "UPDATE @jobs SET version = ?1, state = ?2, updated_at = ?3, attempt = ?4, lease_due = ?5, timeout_due = ?6, "
+        "expires_at = ?7, poll = ?8, extras = ?9, done_at = ?10, failed_at = ?11, live_key = ?12, result_of = ?13, "
+        "error_of = ?14, claimable = ?15, worker = ?16, started_at = ?17, run_at = ?18, run_due = ?19, backoff_due = ?20, "
+        "cancel_requested = ?21 WHERE id = ?22"),
     SQL(JOB_BEAT_READ, W,
         "SELECT version, state, lease_ms, cancel_requested, timeout_due, extras FROM @jobs WHERE id = ?1"),
     SQL(JOB_BEAT, W, "UPDATE @jobs SET lease_due = ?1, expires_at = ?2, extras = ?3 WHERE id = ?4"),
@@ -59,24 +68,14 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
     SQL(HEAD_TYPE, W,
         "SELECT id, priority, run_at FROM @jobs INDEXED BY @jobs_ready_type "
         "WHERE claimable = 1 AND queue = ?1 AND type = ?2 ORDER BY priority DESC, run_at, id LIMIT ?3"),
-    SQL(POLL_HELD, W,
-        "SELECT id FROM @jobs INDEXED BY @jobs_poll WHERE worker = ?1 AND poll = ?2 AND poll IS NOT NULL LIMIT ?3"),
-    SQL(UNIQUE_FIND, W,
-        "SELECT id FROM @jobs INDEXED BY @jobs_unique "
-        "WHERE queue = ?1 AND unique_key = ?2 AND unique_key IS NOT NULL AND state < 5"),
-    SQL(EXPIRED, W,
-        "SELECT id FROM @jobs INDEXED BY @jobs_expires WHERE state = 4 AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2"),
-    SQL(DUE_WALL, W,
-        "SELECT id FROM @jobs INDEXED BY @jobs_due_wall "
-        "WHERE state = 2 AND backoff_due IS NULL AND run_at <= ?1 ORDER BY run_at LIMIT ?2"),
+    SQL(POLL_HELD, W, "SELECT id FROM @jobs INDEXED BY @jobs_poll WHERE poll = ?1 AND worker = ?2 LIMIT ?3"),
+    SQL(UNIQUE_FIND, W, "SELECT id FROM @jobs INDEXED BY @jobs_live_key WHERE queue = ?1 AND live_key = ?2"),
+    SQL(EXPIRED, W, "SELECT id FROM @jobs INDEXED BY @jobs_expires WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2"),
+    SQL(DUE_WALL, W, "SELECT id FROM @jobs INDEXED BY @jobs_run_due WHERE run_due <= ?1 ORDER BY run_due LIMIT ?2"),
     SQL(DUE_STEADY, W,
-        "SELECT id FROM @jobs INDEXED BY @jobs_due_steady "
-        "WHERE state = 2 AND backoff_due IS NOT NULL AND backoff_due <= ?1 ORDER BY backoff_due LIMIT ?2"),
-    SQL(OLD_DONE, W,
-        "SELECT id FROM @jobs INDEXED BY @jobs_finished "
-        "WHERE state IN (5, 7) AND finished_at <= ?1 ORDER BY finished_at LIMIT ?2"),
-    SQL(OLD_FAILED, W,
-        "SELECT id FROM @jobs INDEXED BY @jobs_failed WHERE state = 6 AND finished_at <= ?1 ORDER BY finished_at LIMIT ?2"),
+        "SELECT id FROM @jobs INDEXED BY @jobs_backoff_due WHERE backoff_due <= ?1 ORDER BY backoff_due LIMIT ?2"),
+    SQL(OLD_DONE, W, "SELECT id FROM @jobs INDEXED BY @jobs_done WHERE done_at <= ?1 ORDER BY done_at LIMIT ?2"),
+    SQL(OLD_FAILED, W, "SELECT id FROM @jobs INDEXED BY @jobs_failed WHERE failed_at <= ?1 ORDER BY failed_at LIMIT ?2"),
 
     SQL(ATTEMPT_INSERT, W,
         "INSERT INTO @attempts (job_id, version, attempt, outcome, worker, started_at, finished_at, digest, text) "
@@ -121,13 +120,11 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
         "WHERE claimable = 1 AND queue = ?1 AND priority < ?2 ORDER BY priority DESC, run_at LIMIT 1"),
     /* A bound that every row is above makes a search of what would be explained as a scan. */
     SQL(NEXT_EXPIRES, R,
-        "SELECT expires_at FROM @jobs INDEXED BY @jobs_expires WHERE state = 4 AND expires_at >= ?1 ORDER BY expires_at LIMIT 1"),
+        "SELECT expires_at FROM @jobs INDEXED BY @jobs_expires WHERE expires_at >= ?1 ORDER BY expires_at LIMIT 1"),
     SQL(NEXT_RUN_AT, R,
-        "SELECT run_at FROM @jobs INDEXED BY @jobs_due_wall "
-        "WHERE state = 2 AND backoff_due IS NULL AND run_at >= ?1 ORDER BY run_at LIMIT 1"),
+        "SELECT run_due FROM @jobs INDEXED BY @jobs_run_due WHERE run_due >= ?1 ORDER BY run_due LIMIT 1"),
     SQL(NEXT_BACKOFF, R,
-        "SELECT backoff_due FROM @jobs INDEXED BY @jobs_due_steady "
-        "WHERE state = 2 AND backoff_due IS NOT NULL AND backoff_due >= ?1 ORDER BY backoff_due LIMIT 1"),
+        "SELECT backoff_due FROM @jobs INDEXED BY @jobs_backoff_due WHERE backoff_due >= ?1 ORDER BY backoff_due LIMIT 1"),
 };
 
 const taskq__sql_text *taskq__sql_at(taskq__sql which)

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* A store that other servers write to: what they make ready is heard, what nobody takes here is told. */
+#include "support/check_main.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/job.h"
+#include "fixture.h"
+#include "scheduler/scheduler.h"
+
+/* A job that another server enqueues: it goes past our line, into the store itself. */
+static int64_t enqueue_elsewhere(const char *queue, const char *type)
+{
+    taskq_new_job job = new_job(queue, type);
+    const taskq_new_job *jobs[] = {&job};
+    taskq_arena *arena = taskq__arena_new(0);
+    taskq_enqueue in = {.jobs = jobs, .count = 1, .wants_jobs = true};
+    taskq_op op = {.kind = TASKQ_OP_ENQUEUE, .in = {.enqueue = &in}, .count = 1, .arena = arena};
+    taskq_op *ops[] = {&op};
+    taskq_ready ready[4];
+    taskq_batch batch = {.struct_size = sizeof(batch),
+                         .ops = ops,
+                         .count = 1,
+                         .decide = taskq__job_decide,
+                         .now = {FAKE_CLOCK_WALL_MS, FAKE_CLOCK_WALL_MS},
+                         .arena = arena,
+                         .ready = ready,
+                         .ready_max = 4};
+    ck_ok(taskq__store_commit(fx.wrapped.inner, &batch, &fx.err));
+    int64_t id = in.results[0]->id;
+    taskq__arena_free(arena);
+    return id;
+}
+
+static taskq_ready ready_of(const char *queue, const char *type, uint32_t count)
+{
+    return (taskq_ready){taskq_text_of(queue), taskq_text_of(type), count};
+}
+
+START_TEST(a_held_claim_takes_what_another_server_made_ready)
+{
+    claimant one;
+    claimant_init(&one, "default", "t", 60000);
+    claimant_start(&one);
+    await_parked(1);
+    int64_t id = enqueue_elsewhere("default", "t");
+    taskq_ready ready = ready_of("default", "t", 1);
+    taskq__line_ready(fx.scheduler->line, &ready, 1);
+    claimant_join(&one);
+    ck_assert_int_eq(one.id, id);
+}
+END_TEST
+
+/* The claim has looked and found nothing, but is not parked yet when the news comes. */
+START_TEST(news_that_come_between_looking_and_parking_are_not_lost)
+{
+    claimant one;
+    fx.wrapped.gate_is_behind = true;
+    wrapped_store_close_gate(&fx.wrapped);
+    claimant_init(&one, "default", "t", 60000);
+    claimant_start(&one);
+    wrapped_store_await_at_gate(&fx.wrapped);
+    int64_t id = enqueue_elsewhere("default", "t");
+    taskq_ready ready = ready_of("default", "t", 1);
+    taskq__line_ready(fx.scheduler->line, &ready, 1);
+    wrapped_store_open_gate(&fx.wrapped);
+    claimant_join(&one);
+    ck_assert_int_eq(one.id, id);
+}
+END_TEST
+
+START_TEST(the_thread_reads_the_news)
+{
+    claimant one;
+    ck_ok(taskq_scheduler_start(fx.scheduler, &fx.err));
+    claimant_init(&one, "default", "t", 60000);
+    claimant_start(&one);
+    await_parked(1);
+    int64_t id = enqueue_elsewhere("default", "t");
+    wrapped_store_tell(&fx.wrapped, ready_of("default", "t", 1));
+    claimant_join(&one);
+    ck_assert_int_eq(one.id, id);
+}
+END_TEST
+
+/* News of "any type": the first two that are asked cannot use the job, the third can. */
+START_TEST(news_of_an_unknown_type_go_on_until_somebody_can_use_them)
+{
+    claimant ones[3];
+    const char *types[] = {"a", "b", "c"};
+    for (uint32_t i = 0; i < 3; i++) {
+        claimant_init(&ones[i], "default", types[i], 60000);
+        claimant_start(&ones[i]);
+        await_parked(i + 1);
+    }
+    int64_t id = enqueue_elsewhere("default", "c");
+    taskq_ready ready = {TASKQ_TEXT("default"), {NULL, 0}, 1};
+    taskq__line_ready(fx.scheduler->line, &ready, 1);
+    claimant_join(&ones[2]);
+    ck_assert_int_eq(ones[2].id, id);
+    taskq_scheduler_shut(fx.scheduler);
+    claimant_join(&ones[0]);
+    claimant_join(&ones[1]);
+}
+END_TEST
+
+START_TEST(what_no_claim_takes_is_announced_to_others_and_no_more)
+{
+    claimant one;
+    (void)enqueue("default", "t");
+    ck_assert_uint_eq(fx.wrapped.announced, 1);
+    ck_assert_int_ne(claim("default", "t", NULL), 0);
+    claimant_init(&one, "default", "t", 60000);
+    claimant_start(&one);
+    await_parked(1);
+    (void)enqueue("default", "t");
+    claimant_join(&one);
+    ck_assert_uint_eq(fx.wrapped.announced, 1);
+}
+END_TEST
+
+static uint32_t idle_upkeeps(void)
+{
+    pthread_mutex_lock(&fx.wrapped.lock);
+    uint32_t count = fx.wrapped.idle_upkeeps;
+    pthread_mutex_unlock(&fx.wrapped.lock);
+    return count;
+}
+
+static void quick(taskq_scheduler_options *options)
+{
+    options->sweep_interval_ms = 10;
+}
+
+START_TEST(a_quiet_store_is_kept_up_once_for_what_was_written)
+{
+    fixture_teardown();
+    fixture_open(quick);
+    (void)enqueue("default", "t");
+    ck_ok(taskq_scheduler_start(fx.scheduler, &fx.err));
+    while (idle_upkeeps() == 0) {
+        (void)sched_yield();
+    }
+    uint64_t rounds = stats().commits + 40; /* many sweeps that find nothing */
+    while (stats().commits < rounds) {
+        (void)sched_yield();
+    }
+    ck_assert_uint_eq(idle_upkeeps(), 1);
+}
+END_TEST
+
+TASKQ_TESTS_WITH(fixture_setup_shared, fixture_teardown, a_held_claim_takes_what_another_server_made_ready,
+                 news_that_come_between_looking_and_parking_are_not_lost, the_thread_reads_the_news,
+                 news_of_an_unknown_type_go_on_until_somebody_can_use_them,
+                 what_no_claim_takes_is_announced_to_others_and_no_more,
+                 a_quiet_store_is_kept_up_once_for_what_was_written)
