@@ -63,14 +63,14 @@ class TheEnd(WorkCase):
 
     def test_whenever_it_is_stopped_it_leaves_nothing_leased(self):
         chance = random.Random(7)
-        with self.feeding() as fed:
+        with self.feeding() as ids:
             for _ in range(15):
-                worker, before = self.worker("--concurrency", 4, "--poll-interval", "60s"), fed["count"]
-                wait_until(lambda: fed["count"] > before and self.jobs_of(worker))
+                worker = self.worker("--concurrency", 4, "--poll-interval", "60s")
+                wait_until(lambda: self.jobs_of(worker))
                 time.sleep(chance.uniform(0, 0.05))  # not to wait for anything: the stop is to come at any moment
                 worker.stop()
                 self.assertEqual(self.jobs_of(worker, state="running"), [])
-        for job in self.all_jobs():
+        for job in map(self.api.job, ids):
             released = [one for one in job["attempts"] if one["outcome"] == "released"]
             self.assertEqual(job["attempt"], len(job["attempts"]) - len(released), job)
             self.assertLessEqual({one["outcome"] for one in job["attempts"]}, {"succeeded", "released"}, job)
@@ -78,28 +78,23 @@ class TheEnd(WorkCase):
     @contextlib.contextmanager
     def feeding(self):
         """Somebody enqueues a job of no length every few milliseconds."""
-        fed, over, api = {"count": 0, "ids": []}, threading.Event(), self.new_client()
+        ids, over, api = [], threading.Event(), self.new_client()
 
         def feed():
             chance = random.Random(11)
             while not over.wait(chance.uniform(0.003, 0.01)):
-                fed["ids"].append(api.enqueue(queue=self.queue, type="sleep", payload={"duration_ms": 0})["id"])
-                fed["count"] += 1
+                ids.append(api.enqueue(queue=self.queue, type="sleep", payload={"duration_ms": 0})["id"])
 
         thread = threading.Thread(target=feed)
         thread.start()
         try:
-            yield fed
+            yield ids
         finally:
             over.set()
             thread.join()
-        self.fed = fed["ids"]
 
     def jobs_of(self, worker, **filters):
-        return self.api.get("/jobs", worker=worker.id, queue=self.queue, **filters)["jobs"]
-
-    def all_jobs(self):
-        return [self.api.job(each) for each in self.fed]
+        return list(self.api.all_jobs(worker=worker.id, queue=self.queue, **filters))
 
 
 class Servers(FreshWorkCase):
