@@ -331,7 +331,7 @@ static bool fill_absent(options *opts, option_value *value)
         return true;
     }
     environment_name(value->spec, name, sizeof(name));
-    const char *text = value->spec->no_environment ? NULL : getenv(name);
+    const char *text = getenv(name);
     if (text != NULL && text[0] != '\0') {
         value->given = true;
         snprintf(from, sizeof(from), " (%s)", name);
@@ -489,10 +489,8 @@ static void print_one(FILE *to, const option_spec *spec)
     if (spec->fallback != NULL) {
         fprintf(to, " [%s]", spec->fallback);
     }
-    if (!spec->no_environment) {
-        environment_name(spec, name, sizeof(name));
-        fprintf(to, " (%s)", name);
-    }
+    environment_name(spec, name, sizeof(name));
+    fprintf(to, " (%s)", name);
     fputc('\n', to);
 }
 

@@ -47,7 +47,6 @@ typedef struct option_spec {
     const char *fallback; /* as it would be written; NULL: none */
     int64_t min, max;     /* of durations, sizes and integers; both 0: only that it fits */
     const char *words;    /* "full|relaxed": nothing else will do; NULL: anything */
-    bool no_environment;  /* actions, such as --check */
 } option_spec;
 
 typedef struct option_table {

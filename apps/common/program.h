@@ -13,12 +13,11 @@
 #include "common/options.h"
 
 /* --log-format and --log-level, for a program's own table. */
-#define PROGRAM_LOG_OPTIONS                                                                                          \
-    {"log-format", 0,    OPTION_STRING, "FORMAT", "text or json; text on a terminal, json elsewhere", NULL, 0, 0,    \
-     "text|json",  false},                                                                                           \
-    {                                                                                                                \
-        "log-level", 0, OPTION_STRING, "LEVEL", "debug, info, warn or error", "info", 0, 0, "debug|info|warn|error", \
-            false                                                                                                    \
+#define PROGRAM_LOG_OPTIONS                                                                                         \
+    {"log-format", 0, OPTION_STRING, "FORMAT", "text or json; text on a terminal, json elsewhere", NULL, 0, 0,      \
+     "text|json"},                                                                                                  \
+    {                                                                                                               \
+        "log-level", 0, OPTION_STRING, "LEVEL", "debug, info, warn or error", "info", 0, 0, "debug|info|warn|error" \
     }
 
 /* A log on standard error by these two options. `sink` must live as long as the log. */

@@ -12,16 +12,17 @@
 
 #define BODY_BYTES 65536
 #define IDS_MAX 1000
+#define COUNT_MAX 10000
 
 static const option_spec bulk_specs[] = {
-    {"id", 0, OPTION_LIST, "ID", "these jobs (1000 at most)", NULL, 0, 0, NULL, true},
+    {"id", 0, OPTION_LIST, "ID", "these jobs (1000 at most)", NULL, 0, 0, NULL},
     {"state", 0, OPTION_STRING, "STATE", "only jobs in this state", NULL, 0, 0,
-     "queued|scheduled|blocked|running|succeeded|failed|canceled", true},
-    {"queue", 0, OPTION_STRING, "QUEUE", "only jobs of this queue", NULL, 0, 0, NULL, true},
-    {"type", 0, OPTION_STRING, "TYPE", "only jobs of this type", NULL, 0, 0, NULL, true},
-    {"tag", 0, OPTION_STRING, "TAG", "only jobs with this tag", NULL, 0, 0, NULL, true},
-    {"batch", 0, OPTION_STRING, "BATCH", "only jobs of this batch", NULL, 0, 0, NULL, true},
-    {"yes", 'y', OPTION_SWITCH, NULL, "do not ask", NULL, 0, 0, NULL, true},
+     "queued|scheduled|blocked|running|succeeded|failed|canceled"},
+    {"queue", 0, OPTION_STRING, "QUEUE", "only jobs of this queue", NULL, 0, 0, NULL},
+    {"type", 0, OPTION_STRING, "TYPE", "only jobs of this type", NULL, 0, 0, NULL},
+    {"tag", 0, OPTION_STRING, "TAG", "only jobs with this tag", NULL, 0, 0, NULL},
+    {"batch", 0, OPTION_STRING, "BATCH", "only jobs of this batch", NULL, 0, 0, NULL},
+    {"yes", 'y', OPTION_SWITCH, NULL, "do not ask", NULL, 0, 0, NULL},
 };
 const option_table bulk_table = {bulk_specs, sizeof(bulk_specs) / sizeof(bulk_specs[0])};
 
@@ -75,8 +76,43 @@ static bool make_body(const cli_call *cli, char body[BODY_BYTES])
     return true;
 }
 
-/* EXIT_DONE: go on. */
-static int ask(const cli_call *cli, const char *body)
+/* How many jobs fit, counted up to COUNT_MAX; negative: could not be asked. */
+static int64_t count_fitting(const cli_call *cli)
+{
+    static const char *const filters[] = {"state", "queue", "type", "tag", "batch"};
+    const char *const *ids = NULL;
+    char cursor[512] = "";
+    int64_t count = (int64_t)options_list(cli->opts, "id", &ids);
+    if (count > 0) {
+        return count;
+    }
+    do {
+        taskq_reply reply = TASKQ_REPLY_INIT;
+        taskq_jobs *jobs = NULL;
+        cli_path path;
+        cli_path_start(&path, "/jobs");
+        for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+            cli_path_query(&path, filters[i], options_string(cli->opts, filters[i]));
+        }
+        cli_path_query(&path, "limit", "1000");
+        cli_path_query(&path, "cursor", cursor[0] != '\0' ? cursor : NULL);
+        cursor[0] = '\0';
+        bool fine = taskq_client_request(cli->client, "GET", path.text, (taskq_text){NULL, 0}, NULL, &reply, NULL) ==
+                        TASKQ_OK &&
+                    taskq_reply_jobs(&reply, &jobs, NULL) == TASKQ_OK;
+        count = fine ? count + taskq_jobs_count(jobs) : -1;
+        if (fine && count < COUNT_MAX &&
+            taskq_reply_string(&reply, "/next_cursor", cursor, sizeof(cursor), NULL) != TASKQ_OK) {
+            cursor[0] = '\0';
+        }
+        taskq_jobs_free(jobs);
+        taskq_reply_clear(&reply);
+    } while (cursor[0] != '\0');
+    return count;
+}
+
+/* EXIT_DONE: go on. What the state of a job forbids is skipped later, so this is the most that can happen. */
+static int ask(const cli_call *cli)
 {
     if (options_switch(cli->opts, "yes")) {
         return EXIT_DONE;
@@ -84,8 +120,13 @@ static int ask(const cli_call *cli, const char *body)
     if (isatty(STDIN_FILENO) != 1) {
         return cli_usage("bulk changes many jobs: without a terminal to ask on it needs --yes");
     }
-    fprintf(stderr, "%s every job that fits %s ? [y/N] ", cli->arguments[0],
-            strstr(body, "\"filter\": ") + strlen("\"filter\": "));
+    int64_t count = count_fitting(cli);
+    if (count < 0) {
+        fprintf(stderr, "%s every job that fits? [y/N] ", cli->arguments[0]);
+    } else {
+        fprintf(stderr, "%s %s%" PRId64 " jobs that fit? [y/N] ", cli->arguments[0],
+                count >= COUNT_MAX ? "more than " : "", count);
+    }
     char answer[16];
     if (fgets(answer, sizeof(answer), stdin) == NULL || (answer[0] != 'y' && answer[0] != 'Y')) {
         fprintf(stderr, "nothing was changed\n");
@@ -104,7 +145,7 @@ int cli_bulk(cli_call *cli)
     if (body == NULL) {
         return EXIT_FAILED;
     }
-    int code = make_body(cli, body) ? ask(cli, body) : EXIT_USAGE;
+    int code = make_body(cli, body) ? ask(cli) : EXIT_USAGE;
     int64_t total = 0;
     bool more = code == EXIT_DONE;
     while (more) {

@@ -23,8 +23,7 @@ static int exit_code_of(taskq_status status)
     case TASKQ_EEXISTS: return EXIT_CONFLICT;
     case TASKQ_EUNAVAIL:
     case TASKQ_EUNKNOWN:
-    case TASKQ_EPROTO:
-    case TASKQ_ETIMEDOUT: return EXIT_UNREACHABLE;
+    case TASKQ_EPROTO: return EXIT_UNREACHABLE;
     case TASKQ_EDENIED: return EXIT_DENIED;
     default: return EXIT_FAILED;
     }

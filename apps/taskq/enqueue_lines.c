@@ -181,6 +181,13 @@ static int take_line(sender *s, const char *line, size_t size)
     return added && add(s, line, size) ? EXIT_DONE : cli_usage("out of memory");
 }
 
+static void show_progress(sender *s, double percent)
+{
+    char detail[64];
+    snprintf(detail, sizeof(detail), "%" PRId64 " jobs", s->made);
+    progress_show(&s->bar, percent, detail);
+}
+
 static int send_all(sender *s)
 {
     char *line = NULL;
@@ -190,15 +197,18 @@ static int send_all(sender *s)
         s->line++;
         s->read_bytes += got;
         code = take_line(s, line, (size_t)got);
-        char detail[64];
-        snprintf(detail, sizeof(detail), "%" PRId64 " jobs", s->made);
-        progress_show(&s->bar, s->total_bytes > 0 ? 100.0 * (double)s->read_bytes / (double)s->total_bytes : 0, detail);
+        double percent = s->total_bytes > 0 ? 100.0 * (double)s->read_bytes / (double)s->total_bytes : 0;
+        show_progress(s, percent < 100 ? percent : 99); /* 100 only when the last list is answered */
     }
     if (code == EXIT_DONE && ferror(s->in) != 0) {
         code = cli_usage("reading failed: %s", strerror(errno));
     }
     free(line);
-    return code == EXIT_DONE ? send_list(s) : code;
+    code = code == EXIT_DONE ? send_list(s) : code;
+    if (code == EXIT_DONE) {
+        show_progress(s, 100);
+    }
+    return code;
 }
 
 static int wait_for_all(sender *s)
@@ -239,7 +249,7 @@ int enqueue_lines(cli_call *cli, const char *path)
     progress_start(&s.bar, "enqueue");
     int code = send_all(&s);
     progress_end(&s.bar);
-    output_end(&s.list);
+    output_end(&s.list, code);
     if (cli->output == OUTPUT_TABLE) {
         printf("enqueued %" PRId64 " jobs\n", s.made);
     }

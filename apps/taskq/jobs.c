@@ -13,15 +13,15 @@
 #define STATE_WORDS "queued|scheduled|blocked|running|succeeded|failed|canceled"
 
 static const option_spec list_specs[] = {
-    {"state", 0, OPTION_STRING, "STATE", "only jobs in this state", NULL, 0, 0, STATE_WORDS, true},
-    {"queue", 0, OPTION_STRING, "QUEUE", "only jobs of this queue", NULL, 0, 0, NULL, true},
-    {"type", 0, OPTION_STRING, "TYPE", "only jobs of this type", NULL, 0, 0, NULL, true},
-    {"tag", 0, OPTION_STRING, "TAG", "only jobs with this tag", NULL, 0, 0, NULL, true},
-    {"batch", 0, OPTION_STRING, "BATCH", "only jobs of this batch", NULL, 0, 0, NULL, true},
-    {"worker", 0, OPTION_STRING, "ID", "only jobs that this worker had last", NULL, 0, 0, NULL, true},
-    {"q", 'q', OPTION_STRING, "TEXT", "only jobs with this text in their payload or error", NULL, 0, 0, NULL, true},
-    {"limit", 'n', OPTION_INT, "N", "at most so many", "100", 1, 100000000, NULL, true},
-    {"all", 'a', OPTION_SWITCH, NULL, "however many there are", NULL, 0, 0, NULL, true},
+    {"state", 0, OPTION_STRING, "STATE", "only jobs in this state", NULL, 0, 0, STATE_WORDS},
+    {"queue", 0, OPTION_STRING, "QUEUE", "only jobs of this queue", NULL, 0, 0, NULL},
+    {"type", 0, OPTION_STRING, "TYPE", "only jobs of this type", NULL, 0, 0, NULL},
+    {"tag", 0, OPTION_STRING, "TAG", "only jobs with this tag", NULL, 0, 0, NULL},
+    {"batch", 0, OPTION_STRING, "BATCH", "only jobs of this batch", NULL, 0, 0, NULL},
+    {"worker", 0, OPTION_STRING, "ID", "only jobs that this worker had last", NULL, 0, 0, NULL},
+    {"q", 'q', OPTION_STRING, "TEXT", "only jobs with this text in their payload or error", NULL, 0, 0, NULL},
+    {"limit", 'n', OPTION_INT, "N", "at most so many", "100", 1, 100000000, NULL},
+    {"all", 'a', OPTION_SWITCH, NULL, "however many there are", NULL, 0, 0, NULL},
 };
 const option_table list_table = {list_specs, sizeof(list_specs) / sizeof(list_specs[0])};
 
@@ -63,55 +63,64 @@ int cli_list(cli_call *cli)
         }
         taskq_reply_clear(&reply);
     } while (code == EXIT_DONE && left > 0);
-    output_end(&list);
+    output_end(&list, code);
     return code;
 }
 
-int cli_get(cli_call *cli)
+/* What one id gave. Several ids as JSON are an array, as every list. */
+static int show_one(const cli_call *cli, output_list *list, int64_t id, const taskq_reply *reply, const char *done)
 {
+    taskq_error err = TASKQ_ERROR_INIT;
+    bool json = cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL;
+    if (json && reply->body.size == 0) {
+        return EXIT_DONE; /* deleted: the API has nothing to say */
+    }
+    if (json && cli->argument_count > 1) {
+        return output_jobs(list, reply, &err);
+    }
+    if (json || done == NULL) {
+        return output_job(cli->output, reply);
+    }
+    if (cli->output == OUTPUT_ID) {
+        printf("%" PRId64 "\n", id);
+        return EXIT_DONE;
+    }
+    char state[32] = "";
+    taskq_reply_string(reply, "/state", state, sizeof(state), NULL);
+    printf("job %" PRId64 ": %s%s%s\n", id, done, state[0] != '\0' ? ", now " : "", state);
+    return EXIT_DONE;
+}
+
+/* The same call for every id given; goes on after one that fails, and tells the last failure by the exit code. `done` NULL: nothing is
+ * changed, the job is shown whole. */
+static int each(cli_call *cli, taskq_status (*call)(taskq_client *, int64_t, taskq_reply *, taskq_error *),
+                const char *done)
+{
+    output_list list;
     int worst = EXIT_DONE;
+    output_begin(&list, cli->output);
     for (size_t i = 0; i < cli->argument_count; i++) {
         taskq_error err = TASKQ_ERROR_INIT;
         taskq_reply reply = TASKQ_REPLY_INIT;
         int64_t id = 0;
         if (!cli_parse_id(cli->arguments[i], &id)) {
-            return EXIT_USAGE;
+            worst = EXIT_USAGE;
+            break;
         }
-        taskq_status status = taskq_client_get(cli->client, id, NULL, &reply, &err);
-        int code = status != TASKQ_OK ? cli_fail(status, &err) : output_job(cli->output, &reply);
+        taskq_status status = call(cli->client, id, &reply, &err);
+        int code = status != TASKQ_OK ? cli_fail(status, &err) : show_one(cli, &list, id, &reply, done);
         worst = code != EXIT_DONE ? code : worst;
         taskq_reply_clear(&reply);
+    }
+    if (cli->output == OUTPUT_JSON) {
+        output_end(&list, cli->argument_count > 1 ? worst : EXIT_FAILED);
     }
     return worst;
 }
 
-/* One change after the other on every id given; goes on after one that fails, and tells the last failure by the exit code. */
-static int change_each(cli_call *cli, taskq_status (*change)(taskq_client *, int64_t, taskq_reply *, taskq_error *),
-                       const char *done)
+static taskq_status get_one(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err)
 {
-    int worst = EXIT_DONE;
-    for (size_t i = 0; i < cli->argument_count; i++) {
-        taskq_error err = TASKQ_ERROR_INIT;
-        taskq_reply reply = TASKQ_REPLY_INIT;
-        int64_t id = 0;
-        if (!cli_parse_id(cli->arguments[i], &id)) {
-            return EXIT_USAGE;
-        }
-        taskq_status status = change(cli->client, id, &reply, &err);
-        if (status != TASKQ_OK) {
-            worst = cli_fail(status, &err);
-        } else if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL) {
-            output_json(&reply);
-        } else if (cli->output == OUTPUT_ID) {
-            printf("%" PRId64 "\n", id);
-        } else {
-            char state[32] = "";
-            taskq_reply_string(&reply, "/state", state, sizeof(state), NULL);
-            printf("job %" PRId64 ": %s%s%s\n", id, done, state[0] != '\0' ? ", now " : "", state);
-        }
-        taskq_reply_clear(&reply);
-    }
-    return worst;
+    return taskq_client_get(client, id, NULL, reply, err);
 }
 
 static taskq_status delete_one(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err)
@@ -120,17 +129,22 @@ static taskq_status delete_one(taskq_client *client, int64_t id, taskq_reply *re
     return taskq_client_delete(client, id, err);
 }
 
+int cli_get(cli_call *cli)
+{
+    return each(cli, get_one, NULL);
+}
+
 int cli_cancel(cli_call *cli)
 {
-    return change_each(cli, taskq_client_cancel, "cancel");
+    return each(cli, taskq_client_cancel, "cancel");
 }
 
 int cli_retry(cli_call *cli)
 {
-    return change_each(cli, taskq_client_retry, "retry");
+    return each(cli, taskq_client_retry, "retry");
 }
 
 int cli_delete(cli_call *cli)
 {
-    return change_each(cli, delete_one, "deleted");
+    return each(cli, delete_one, "deleted");
 }

@@ -17,15 +17,13 @@
 #define TOKEN_BYTES_MAX 4096
 
 static const option_spec common_specs[] = {
-    {"server", 0, OPTION_LIST, "URL", "a server; several are tried in order", "http://127.0.0.1:7070", 0, 0, NULL,
-     false},
-    {"token-file", 0, OPTION_STRING, "FILE", "holds the token (or TASKQ_TOKEN in the environment)", NULL, 0, 0, NULL,
-     false},
+    {"server", 0, OPTION_LIST, "URL", "a server; several are tried in order", "http://127.0.0.1:7070", 0, 0, NULL},
+    {"token-file", 0, OPTION_STRING, "FILE", "holds the token (or TASKQ_TOKEN in the environment)", NULL, 0, 0, NULL},
     {"ca-file", 0, OPTION_STRING, "FILE", "authorities that the server's certificate is checked against, PEM", NULL, 0,
-     0, NULL, false},
-    {"cert", 0, OPTION_STRING, "FILE", "our own certificate, PEM", NULL, 0, 0, NULL, false},
-    {"key", 0, OPTION_STRING, "FILE", "its key, PEM", NULL, 0, 0, NULL, false},
-    {"output", 'o', OPTION_STRING, "FORM", "table, json, jsonl or id", "table", 0, 0, "table|json|jsonl|id", false},
+     0, NULL},
+    {"cert", 0, OPTION_STRING, "FILE", "our own certificate, PEM", NULL, 0, 0, NULL},
+    {"key", 0, OPTION_STRING, "FILE", "its key, PEM", NULL, 0, 0, NULL},
+    {"output", 'o', OPTION_STRING, "FORM", "table, json, jsonl or id", "table", 0, 0, "table|json|jsonl|id"},
 };
 static const option_table common_table = {common_specs, sizeof(common_specs) / sizeof(common_specs[0])};
 
@@ -46,15 +44,15 @@ static const cli_command commands[] = {
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
-static void print_help(void)
+static void print_help(FILE *to)
 {
-    printf("taskq %s, the client of a taskq server\n\nUse: taskq COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n",
-           TASKQ_VERSION);
+    fprintf(to, "taskq %s, the client of a taskq server\n\nUse: taskq COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n",
+            TASKQ_VERSION);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        printf("  %-8s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(to, "  %-8s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     }
-    printf("\nOptions of every command:\n");
-    options_print(stdout, &common_table, 1);
+    fprintf(to, "\nOptions of every command:\n");
+    options_print(to, &common_table, 1);
     printf(
         "\n\"taskq COMMAND --help\" tells the rest.\n"
         "Exit status: 0 done, 1 failed, 2 wrong use, 3 not found, 4 conflict, 5 server out of reach, 6 not allowed.\n\n"
@@ -155,7 +153,7 @@ static int run_command(const cli_command *command, const options *opts)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        print_help();
+        print_help(stderr);
         return EXIT_USAGE;
     }
     const cli_command *command = find_command(argv[1]);
@@ -167,7 +165,7 @@ int main(int argc, char **argv)
         int code = EXIT_DONE;
         const char *const *words = NULL;
         if (options_help_asked(opts)) {
-            print_help();
+            print_help(stdout);
         } else if (options_version_asked(opts)) {
             program_print_version("taskq");
         } else if (options_positionals(opts, &words) > 0) {

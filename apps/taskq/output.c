@@ -72,9 +72,6 @@ void output_json(const taskq_reply *reply)
 void output_begin(output_list *list, cli_output form)
 {
     *list = (output_list){.form = form};
-    if (form == OUTPUT_JSON) {
-        putchar('[');
-    }
 }
 
 static void print_job_row(const taskq_job *job, bool colour)
@@ -117,34 +114,47 @@ static int print_rows(output_list *list, const taskq_reply *reply, taskq_error *
     return EXIT_DONE;
 }
 
+static void open_bracket(output_list *list)
+{
+    if (list->form == OUTPUT_JSON && !list->opened) {
+        putchar('[');
+        list->opened = true;
+    }
+}
+
+static void print_element(output_list *list, taskq_text value)
+{
+    open_bracket(list);
+    printf("%s", list->form == OUTPUT_JSON && list->count > 0 ? ",\n" : "");
+    fwrite(value.data, 1, value.size, stdout);
+    printf("%s", list->form == OUTPUT_JSONL ? "\n" : "");
+    list->count++;
+}
+
 int output_jobs(output_list *list, const taskq_reply *reply, taskq_error *err)
 {
     if (list->form == OUTPUT_TABLE || list->form == OUTPUT_ID) {
         return print_rows(list, reply, err);
     }
     taskq_text rest, key, value;
-    bool single = taskq_reply_json(reply, "/jobs", &rest, NULL) != TASKQ_OK;
-    if (single) {
-        rest = reply->body;
+    if (taskq_reply_json(reply, "/jobs", &rest, NULL) != TASKQ_OK) { /* one job */
+        print_element(list, reply->body);
+        return EXIT_DONE;
     }
-    while (single || json_text_next(&rest, &key, &value)) {
-        value = single ? rest : value;
-        printf("%s", list->form == OUTPUT_JSON && list->count > 0 ? ",\n" : "");
-        fwrite(value.data, 1, value.size, stdout);
-        printf("%s", list->form == OUTPUT_JSONL ? "\n" : "");
-        list->count++;
-        if (single) {
-            break;
-        }
+    while (json_text_next(&rest, &key, &value)) {
+        print_element(list, value);
     }
     return EXIT_DONE;
 }
 
-void output_end(output_list *list)
+void output_end(output_list *list, int code)
 {
     if (list->form == OUTPUT_JSON) {
-        printf("]\n");
-    } else if (list->form == OUTPUT_TABLE && list->count == 0) {
+        if (code == EXIT_DONE) {
+            open_bracket(list);
+        }
+        printf("%s", list->opened ? "]\n" : "");
+    } else if (list->form == OUTPUT_TABLE && list->count == 0 && code == EXIT_DONE) {
         fprintf(stderr, "no jobs\n");
     }
 }

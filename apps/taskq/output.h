@@ -9,12 +9,14 @@
 typedef struct output_list {
     cli_output form;
     size_t count;
+    bool opened; /* JSON: the bracket is there */
 } output_list;
 
 void output_begin(output_list *list, cli_output form);
 /* The jobs of a reply: {"jobs": [...]} or one job. */
 int output_jobs(output_list *list, const taskq_reply *reply, taskq_error *err);
-void output_end(output_list *list);
+/* `code`: how it went; a list that could not be had is not shown as an empty one. */
+void output_end(output_list *list, int code);
 
 /* One job of a reply, all of it: for `get`. */
 int output_job(cli_output form, const taskq_reply *reply);

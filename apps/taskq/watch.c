@@ -9,8 +9,8 @@
 #include <time.h>
 
 static const option_spec watch_specs[] = {
-    {"batch", 0, OPTION_STRING, "BATCH", "follow the jobs of this batch", NULL, 0, 0, NULL, true},
-    {"interval", 0, OPTION_DURATION, "TIME", "ask again so often", "500ms", 100, 60000, NULL, true},
+    {"batch", 0, OPTION_STRING, "BATCH", "follow the jobs of this batch", NULL, 0, 0, NULL},
+    {"interval", 0, OPTION_DURATION, "TIME", "ask again so often", "500ms", 100, 60000, NULL},
 };
 const option_table watch_table = {watch_specs, sizeof(watch_specs) / sizeof(watch_specs[0])};
 

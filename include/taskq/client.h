@@ -22,15 +22,18 @@ typedef struct taskq_client taskq_client;
 
 typedef struct taskq_client_options {
     size_t struct_size;
-    const char *const *servers; /**< base URLs, tried in order from the last one that answered; 16 at most; none: http://127.0.0.1:7070 */
+    const char *const *
+        servers; /**< base URLs, tried in order from the last one that answered; 16 at most; none: http://127.0.0.1:7070 */
     uint32_t server_count;
-    const char *token;      /**< bearer token; NULL: none */
+    const char *token;                          /**< bearer token; NULL: none */
     const char *ca_file, *cert_file, *key_file; /**< PEM; NULL: the system's authorities, no certificate of our own */
-    int64_t timeout_ms;     /**< of one call, 100 to 600000; 0: 30000 */
-    size_t reply_bytes_max; /**< 0: 16 MiB */
+    int64_t timeout_ms;                         /**< of one call, 100 to 600000; 0: 30000 */
+    size_t reply_bytes_max;                     /**< 0: 16 MiB */
 } taskq_client_options;
-#define TASKQ_CLIENT_OPTIONS_INIT \
-    { sizeof(taskq_client_options), NULL, 0, NULL, NULL, NULL, NULL, 0, 0 }
+#define TASKQ_CLIENT_OPTIONS_INIT                                           \
+    {                                                                       \
+        sizeof(taskq_client_options), NULL, 0, NULL, NULL, NULL, NULL, 0, 0 \
+    }
 
 TASKQ_API taskq_status taskq_client_open(const taskq_client_options *options, taskq_client **out, taskq_error *err);
 TASKQ_API void taskq_client_close(taskq_client *client); /**< NULL is fine */
@@ -41,8 +44,10 @@ typedef struct taskq_reply {
     taskq_text body;     /**< JSON, NUL-terminated behind its size */
     void *memory;        /**< private */
 } taskq_reply;
-#define TASKQ_REPLY_INIT \
-    { 0, {NULL, 0}, NULL }
+#define TASKQ_REPLY_INIT   \
+    {                      \
+        0, {NULL, 0}, NULL \
+    }
 TASKQ_API void taskq_reply_clear(taskq_reply *reply); /**< leaves it as TASKQ_REPLY_INIT */
 
 /* What is in a reply, for those who do not bring a JSON parser. `pointer` is a JSON pointer (RFC 6901), such as "/states/failed"; "" is the
@@ -55,31 +60,33 @@ TASKQ_API taskq_status taskq_reply_queues(const taskq_reply *reply, taskq_queues
 TASKQ_API taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int64_t *out, taskq_error *err);
 TASKQ_API taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, double *out, taskq_error *err);
 /** A string, unescaped into `buffer` with a NUL behind it; ELIMIT: it is longer. */
-TASKQ_API taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, char *buffer, size_t buffer_bytes,
-    taskq_error *err);
+TASKQ_API taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, char *buffer,
+                                          size_t buffer_bytes, taskq_error *err);
 /** The JSON text of any value, as it came. */
-TASKQ_API taskq_status taskq_reply_json(const taskq_reply *reply, const char *pointer, taskq_text *out, taskq_error *err);
+TASKQ_API taskq_status taskq_reply_json(const taskq_reply *reply, const char *pointer, taskq_text *out,
+                                        taskq_error *err);
 
 /** Any request of the API: method "GET", path "/jobs?limit=10" (already escaped), body JSON or size 0. `idempotency_key` may be NULL. The reply
  * is filled for every answer, errors too. */
 TASKQ_API taskq_status taskq_client_request(taskq_client *client, const char *method, const char *path, taskq_text body,
-    const char *idempotency_key, taskq_reply *reply, taskq_error *err);
+                                            const char *idempotency_key, taskq_reply *reply, taskq_error *err);
 
 /** Enqueue one job. `idempotency_key` NULL: one is drawn for the call and used in its repeats, so a job is made once however often a server has to
  * be asked. `reply` (the API's job), `id` and `existing` may be NULL. ESYNTAX with field "/payload": the payload is no JSON; nothing was sent. */
-TASKQ_API taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job, const char *idempotency_key, taskq_reply *reply,
-    int64_t *id, bool *existing, taskq_error *err);
+TASKQ_API taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job, const char *idempotency_key,
+                                            taskq_reply *reply, int64_t *id, bool *existing, taskq_error *err);
 
 /** Enqueue 1 to 1000, all or none; ids (may be NULL) gets `count` numbers. */
-TASKQ_API taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job *const *jobs, uint32_t count, int64_t *ids,
-    taskq_error *err);
+TASKQ_API taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job *const *jobs, uint32_t count,
+                                                 int64_t *ids, taskq_error *err);
 
 /** The job as it is now: state and, where asked for (not NULL), the reply. */
-TASKQ_API taskq_status taskq_client_get(taskq_client *client, int64_t id, taskq_state *state, taskq_reply *reply, taskq_error *err);
+TASKQ_API taskq_status taskq_client_get(taskq_client *client, int64_t id, taskq_state *state, taskq_reply *reply,
+                                        taskq_error *err);
 
 /** Wait until the job has ended, asking at growing distances up to one second. ETIMEDOUT after timeout_ms (0: no bound). */
-TASKQ_API taskq_status taskq_client_wait(taskq_client *client, int64_t id, int64_t timeout_ms, taskq_state *state, taskq_reply *reply,
-    taskq_error *err);
+TASKQ_API taskq_status taskq_client_wait(taskq_client *client, int64_t id, int64_t timeout_ms, taskq_state *state,
+                                         taskq_reply *reply, taskq_error *err);
 
 TASKQ_API taskq_status taskq_client_cancel(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err);
 TASKQ_API taskq_status taskq_client_retry(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err);

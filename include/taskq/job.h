@@ -77,7 +77,7 @@ TASKQ_API bool taskq_state_is_terminal(taskq_state state);
 #define TASKQ_BACKOFF_FACTOR_MAX 10.0
 #define TASKQ_ENQUEUE_JOBS_MAX 1000
 #define TASKQ_CLAIM_JOBS_MAX 100
-#define TASKQ_CLAIM_NAMES_MAX 32     /* queues, and types, that one claim may name */
+#define TASKQ_CLAIM_NAMES_MAX 32         /* queues, and types, that one claim may name */
 #define TASKQ_CLAIM_BYTES_MAX (4u << 20) /* a claim or a list page ends once it holds that much */
 #define TASKQ_REPORTS_MAX 1000
 #define TASKQ_LIST_LIMIT_MAX 1000
@@ -134,32 +134,35 @@ typedef struct taskq_job {
 /** A job as it is asked for. Set up with TASKQ_NEW_JOB_INIT, which has every default; `type` is required. */
 typedef struct taskq_new_job {
     size_t struct_size;
-    taskq_text queue;   /**< "default" */
-    taskq_text type;    /**< required */
-    taskq_text payload; /**< JSON; {} */
-    int32_t priority;   /**< -1000 to 1000, higher first; 0 */
-    int32_t max_attempts; /**< 1 to 100; 10 */
+    taskq_text queue;           /**< "default" */
+    taskq_text type;            /**< required */
+    taskq_text payload;         /**< JSON; {} */
+    int32_t priority;           /**< -1000 to 1000, higher first; 0 */
+    int32_t max_attempts;       /**< 1 to 100; 10 */
     bool has_run_at, has_delay; /**< one of them at most; neither: now */
-    int64_t run_at_ms;  /**< Unix milliseconds; the past is allowed */
-    int64_t delay_ms;   /**< 0 to 31536000000 */
-    int64_t timeout_ms; /**< 100 to 604800000; 900000 */
-    int64_t lease_ms;   /**< 1000 to 43200000; 60000 */
-    taskq_backoff backoff; /**< 2000, 2.0, 3600000, 0.2 */
+    int64_t run_at_ms;          /**< Unix milliseconds; the past is allowed */
+    int64_t delay_ms;           /**< 0 to 31536000000 */
+    int64_t timeout_ms;         /**< 100 to 604800000; 900000 */
+    int64_t lease_ms;           /**< 1000 to 43200000; 60000 */
+    taskq_backoff backoff;      /**< 2000, 2.0, 3600000, 0.2 */
     taskq_text tags[TASKQ_TAGS_MAX];
     uint32_t tag_count;
     taskq_text batch, unique_key; /**< none */
     taskq_text traceparent;       /**< W3C trace context, kept with the job; a malformed one is ignored */
 } taskq_new_job;
 
-#define TASKQ_NEW_JOB_INIT                                                                                   \
-    {                                                                                                        \
-        sizeof(taskq_new_job), {"default", 7}, {NULL, 0}, {"{}", 2}, 0, 10, false, false, 0, 0, 900000,      \
-            60000, {2000, 2.0, 3600000, 0.2}, {{NULL, 0}}, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}                \
+#define TASKQ_NEW_JOB_INIT                                                                                     \
+    {                                                                                                          \
+        sizeof(taskq_new_job), {"default", 7}, {NULL, 0}, {"{}", 2}, 0, 10, false, false, 0, 0, 900000, 60000, \
+            {2000, 2.0, 3600000, 0.2}, {{NULL, 0}}, 0, {NULL, 0}, {NULL, 0},                                   \
+        {                                                                                                      \
+            NULL, 0                                                                                            \
+        }                                                                                                      \
     }
 
 /** A list of jobs that the caller owns. */
 typedef struct taskq_jobs taskq_jobs;
-TASKQ_API uint32_t taskq_jobs_count(const taskq_jobs *list);                     /**< 0 for NULL */
+TASKQ_API uint32_t taskq_jobs_count(const taskq_jobs *list);                      /**< 0 for NULL */
 TASKQ_API const taskq_job *taskq_jobs_at(const taskq_jobs *list, uint32_t index); /**< NULL past the end */
 /** Where the next page starts: hand it to taskq_filter.before_id; 0: this page is the last. */
 TASKQ_API int64_t taskq_jobs_next(const taskq_jobs *list);
@@ -183,12 +186,12 @@ typedef struct taskq_filter {
     size_t struct_size;
     taskq_state state;
     taskq_text queue, type, tag, batch, worker;
-    taskq_text q;        /**< this text stands in the payload or the error */
-    int64_t before_id;   /**< only ids below it; 0: all */
-    uint32_t limit;      /**< 1 to 1000; 0: 100 */
+    taskq_text q;      /**< this text stands in the payload or the error */
+    int64_t before_id; /**< only ids below it; 0: all */
+    uint32_t limit;    /**< 1 to 1000; 0: 100 */
 } taskq_filter;
-#define TASKQ_FILTER_INIT                                                                                          \
-    {                                                                                                              \
+#define TASKQ_FILTER_INIT                                                                                            \
+    {                                                                                                                \
         sizeof(taskq_filter), (taskq_state)0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0 \
     }
 

@@ -19,18 +19,20 @@ typedef struct taskq_server taskq_server;
 
 typedef struct taskq_server_options {
     size_t struct_size;
-    taskq_scheduler *scheduler;  /**< required */
-    const char *const *listens;  /**< "127.0.0.1:7070", "[::1]:7070"; port 0 picks one; 16 at most */
-    uint32_t listen_count;       /**< 0: one, 127.0.0.1:7070 */
+    taskq_scheduler *scheduler; /**< required */
+    const char *const *listens; /**< "127.0.0.1:7070", "[::1]:7070"; port 0 picks one; 16 at most */
+    uint32_t listen_count;      /**< 0: one, 127.0.0.1:7070 */
     taskq_log log;
-    bool insecure;               /**< the open API may listen on addresses that are not loopback, and takes any Host */
-    size_t body_bytes_max;       /**< 1 KiB to 64 MiB; 0: 1 MiB */
-    uint32_t connections_max;    /**< 8 to 20000; 0: 1024. A share of them is kept for what does not wait */
-    uint32_t held_max;           /**< polls that may be held at once; one more gets 503; 0: half of connections_max */
-    int64_t request_timeout_ms;  /**< for a request to arrive whole, 1000 to 600000; 0: 15000 */
+    bool insecure;              /**< the open API may listen on addresses that are not loopback, and takes any Host */
+    size_t body_bytes_max;      /**< 1 KiB to 64 MiB; 0: 1 MiB */
+    uint32_t connections_max;   /**< 8 to 20000; 0: 1024. A share of them is kept for what does not wait */
+    uint32_t held_max;          /**< polls that may be held at once; one more gets 503; 0: half of connections_max */
+    int64_t request_timeout_ms; /**< for a request to arrive whole, 1000 to 600000; 0: 15000 */
 } taskq_server_options;
-#define TASKQ_SERVER_OPTIONS_INIT \
-    { sizeof(taskq_server_options), NULL, NULL, 0, {0, NULL, NULL, (taskq_log_level)0}, false, 0, 0, 0, 0 }
+#define TASKQ_SERVER_OPTIONS_INIT                                                                           \
+    {                                                                                                       \
+        sizeof(taskq_server_options), NULL, NULL, 0, {0, NULL, NULL, (taskq_log_level)0}, false, 0, 0, 0, 0 \
+    }
 
 /** Would these options do? Starts nothing; the scheduler may be missing still. EINVAL. */
 TASKQ_API taskq_status taskq_server_check(const taskq_server_options *options, taskq_error *err);

@@ -18,21 +18,24 @@ TASKQ_BEGIN_DECLS
 struct sqlite3;
 
 typedef enum taskq_durability {
-    TASKQ_DURABILITY_FULL = 0,   /**< what is acknowledged is on disk and outlives a power cut */
-    TASKQ_DURABILITY_RELAXED = 1 /**< what is acknowledged outlives a crash of the process; a power cut may take the last seconds */
+    TASKQ_DURABILITY_FULL = 0, /**< what is acknowledged is on disk and outlives a power cut */
+    TASKQ_DURABILITY_RELAXED =
+        1 /**< what is acknowledged outlives a crash of the process; a power cut may take the last seconds */
 } taskq_durability;
 
 typedef struct taskq_sqlite_options {
     size_t struct_size;
     const char *path; /**< the file; made where it is not there. ":memory:" for a store that ends with the process */
     taskq_durability durability;
-    const char *table_prefix;   /**< before every table's name, letters, digits and _, 32 at most; NULL: "taskq_" */
+    const char *table_prefix; /**< before every table's name, letters, digits and _, 32 at most; NULL: "taskq_" */
     struct sqlite3 *connection; /**< the host's own connection to `path`, in WAL mode, used by nobody else while the store is
                                      open; borrowed, not closed. NULL: the store opens its own */
     uint32_t reader_count;      /**< reading connections, 1 to 64; 0: 4 */
 } taskq_sqlite_options;
-#define TASKQ_SQLITE_OPTIONS_INIT \
-    { sizeof(taskq_sqlite_options), NULL, TASKQ_DURABILITY_FULL, NULL, NULL, 0 }
+#define TASKQ_SQLITE_OPTIONS_INIT                                                \
+    {                                                                            \
+        sizeof(taskq_sqlite_options), NULL, TASKQ_DURABILITY_FULL, NULL, NULL, 0 \
+    }
 
 /** Open or make the store; an older schema is migrated.
  * EBUSY: another server has it open; EINVAL: an option, or the file is no database of ours, or its schema is newer than this
@@ -40,14 +43,14 @@ typedef struct taskq_sqlite_options {
 TASKQ_API taskq_status taskq_sqlite_open(const taskq_sqlite_options *options, taskq_store **out, taskq_error *err);
 
 /** Copy the store at options->path to `to` while a server may be using it; see taskq_store_backup. ENOTFOUND: there is none. */
-TASKQ_API taskq_status taskq_sqlite_backup(const taskq_sqlite_options *options, const char *to, taskq_progress_fn *progress,
-    void *user, taskq_error *err);
+TASKQ_API taskq_status taskq_sqlite_backup(const taskq_sqlite_options *options, const char *to,
+                                           taskq_progress_fn *progress, void *user, taskq_error *err);
 
 /** Look at the store at options->path without changing it: can it be read, is the schema ours and of which version, is the file
  * sound? OK with a sentence for the operator in `summary` (summary_bytes long, cut); ENOTFOUND: there is none yet (it would be
  * made); EINVAL, ESTORE: what is wrong, in err. */
 TASKQ_API taskq_status taskq_sqlite_check(const taskq_sqlite_options *options, char *summary, size_t summary_bytes,
-    taskq_error *err);
+                                          taskq_error *err);
 
 TASKQ_END_DECLS
 

@@ -51,7 +51,9 @@ typedef struct taskq_error {
 } taskq_error;
 
 #define TASKQ_ERROR_INIT \
-    { TASKQ_OK, "", "" }
+    {                    \
+        TASKQ_OK, "", "" \
+    }
 
 /** The status as a word, such as "stale"; "unknown" for a number that is none. Never NULL, never freed. */
 TASKQ_API const char *taskq_status_name(taskq_status status);

@@ -28,7 +28,7 @@ TASKQ_API const char *taskq_store_name(const taskq_store *store);
  * EEXISTS: there is such a file already; EINVAL: this kind has none; ECANCELED: progress said stop; ESTORE, EUNAVAIL: could not
  * be written. Nothing is left at `path` on failure. */
 TASKQ_API taskq_status taskq_store_backup(taskq_store *store, const char *path, taskq_progress_fn *progress, void *user,
-    taskq_error *err);
+                                          taskq_error *err);
 
 TASKQ_END_DECLS
 

@@ -70,8 +70,7 @@ static taskq_status check_texts(const taskq_new_job *job, taskq_error *err)
     }
     if (status == TASKQ_OK && !is_absent(job->unique_key) && !taskq__text_is_key(job->unique_key)) {
         status = taskq__fail_field(err, TASKQ_EINVAL, "/unique_key",
-                                   "unique_key must be 1 to %d characters, none of them a control character",
-                                   TASKQ_KEY_CHARS_MAX);
+                                   "unique_key must be 1 to %d characters, none of them NUL", TASKQ_KEY_CHARS_MAX);
     }
     return status;
 }

@@ -138,7 +138,7 @@ static bool read_form(taskq_text text, civil *out, bool *offset_in_range)
 {
     char c;
     return take_digits(&text, 4, &out->year) && take_char(&text, "-", &c) && take_digits(&text, 2, &out->month) &&
-           take_char(&text, "-", &c) && take_digits(&text, 2, &out->day) && take_char(&text, "Tt", &c) &&
+           take_char(&text, "-", &c) && take_digits(&text, 2, &out->day) && take_char(&text, "Tt ", &c) &&
            take_digits(&text, 2, &out->hour) && take_char(&text, ":", &c) && take_digits(&text, 2, &out->minute) &&
            take_char(&text, ":", &c) && take_digits(&text, 2, &out->second) && take_fraction(&text, &out->ms) &&
            take_offset(&text, out, offset_in_range) && text.size == 0;

@@ -134,26 +134,11 @@ bool taskq__text_is_name(taskq_text text)
     return text.size >= 1 && text.size <= TASKQ_NAME_BYTES_MAX && all_of_class(text.data, text.size, NAME_CHAR);
 }
 
-/* C0 and DEL are one byte, C1 (U+0080 to U+009F) are 0xC2 and a second below 0xA0. */
-static bool has_control(taskq_text text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.data[i];
-        if (c < 0x20 || c == 0x7f) {
-            return true;
-        }
-        if (c == 0xc2 && i + 1 < text.size && (unsigned char)text.data[i + 1] < 0xa0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool taskq__text_is_key(taskq_text text)
 {
     /* The cheap bound comes first: a hostile key of a megabyte is refused without being read. */
     return text.size >= 1 && text.size <= 4 * (size_t)TASKQ_KEY_CHARS_MAX && taskq__text_is_utf8(text) &&
-           !has_control(text) && taskq__utf8_count(text) <= TASKQ_KEY_CHARS_MAX;
+           memchr(text.data, '\0', text.size) == NULL && taskq__utf8_count(text) <= TASKQ_KEY_CHARS_MAX;
 }
 
 static bool is_all_zeros(const char *data, size_t size)
@@ -169,7 +154,8 @@ static bool is_all_zeros(const char *data, size_t size)
 /* 00-(32 hex)-(16 hex)-(2 hex), lower case, neither id all zeros. */
 bool taskq__text_is_traceparent(taskq_text text)
 {
-    if (text.size != TASKQ_TRACEPARENT_BYTES_MAX || memcmp(text.data, "00-", 3) != 0) {
+    if (text.size != TASKQ_TRACEPARENT_BYTES_MAX || !all_of_class(text.data, 2, HEX_CHAR) || text.data[2] != '-' ||
+        memcmp(text.data, "ff", 2) == 0) {
         return false;
     }
     const char *trace = text.data + 3, *parent = text.data + 36, *flags = text.data + 53;

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+enum { FLICKER_MS = 2 };
+
 static int64_t add_bounded(int64_t a, int64_t b)
 {
     int64_t sum;
@@ -35,13 +37,27 @@ void taskq__timekeeper_init(taskq__timekeeper *keeper, const taskq_clock *clock)
     }
     keeper->steady_offset_ms =
         difference_bounded(keeper->clock.wall_ms(keeper->clock.user), keeper->clock.steady_ms(keeper->clock.user));
+    atomic_init(&keeper->ahead_ms, 0);
 }
 
-taskq_now taskq__timekeeper_now(const taskq__timekeeper *keeper)
+/* Both clocks are read in milliseconds, so their distance flickers by one; without this, so would every lease's end that is shown. */
+static int64_t steady_distance(taskq__timekeeper *keeper, int64_t ahead_ms)
 {
+    int64_t kept_ms = atomic_load_explicit(&keeper->ahead_ms, memory_order_relaxed);
+    if (ahead_ms >= kept_ms - FLICKER_MS && ahead_ms <= kept_ms + FLICKER_MS) {
+        return kept_ms;
+    }
+    atomic_store_explicit(&keeper->ahead_ms, ahead_ms, memory_order_relaxed);
+    return ahead_ms;
+}
+
+taskq_now taskq__timekeeper_now(taskq__timekeeper *keeper)
+{
+    int64_t steady_ms = add_bounded(keeper->clock.steady_ms(keeper->clock.user), keeper->steady_offset_ms);
+    int64_t ahead_ms = difference_bounded(keeper->clock.wall_ms(keeper->clock.user), steady_ms);
     return (taskq_now){
-        .wall_ms = keeper->clock.wall_ms(keeper->clock.user),
-        .steady_ms = add_bounded(keeper->clock.steady_ms(keeper->clock.user), keeper->steady_offset_ms),
+        .wall_ms = add_bounded(steady_ms, steady_distance(keeper, ahead_ms)),
+        .steady_ms = steady_ms,
     };
 }
 

@@ -18,7 +18,7 @@ typedef struct taskq__line taskq__line;
 
 typedef struct taskq__line_options {
     taskq_store *store;
-    const taskq__timekeeper *time;
+    taskq__timekeeper *time;
     taskq__rng *rng;
     const taskq_log *log;
     uint32_t parked_max;

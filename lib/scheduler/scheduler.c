@@ -44,7 +44,7 @@ void taskq__scheduler_leave(taskq_scheduler *scheduler)
     }
 }
 
-taskq_now taskq__scheduler_now(const taskq_scheduler *scheduler)
+taskq_now taskq__scheduler_now(taskq_scheduler *scheduler)
 {
     return taskq__timekeeper_now(&scheduler->time);
 }

@@ -37,7 +37,7 @@ struct taskq_scheduler {
 taskq_status taskq__scheduler_enter(taskq_scheduler *scheduler, taskq_error *err);
 void taskq__scheduler_leave(taskq_scheduler *scheduler);
 
-taskq_now taskq__scheduler_now(const taskq_scheduler *scheduler);
+taskq_now taskq__scheduler_now(taskq_scheduler *scheduler);
 
 /* Run a call; where the transaction was OK, what comes back is the status of op `op`, with its error. */
 taskq_status taskq__scheduler_run(taskq_scheduler *scheduler, taskq__call *call, uint32_t op, taskq_error *err);

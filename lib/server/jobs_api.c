@@ -170,6 +170,13 @@ static bool read_filter(const taskq__request *request, taskq__reply *reply, task
         !check_name(reply, "/tag", values[LIST_TAG]) || !check_name(reply, "/batch", values[LIST_BATCH])) {
         return false;
     }
+    for (int i = LIST_WORKER; i <= LIST_Q; i++) { /* an empty one would narrow nothing, and nobody means that */
+        if (values[i].data != NULL && values[i].size == 0) {
+            taskq__reply_problem(reply, TASKQ__PROBLEM_INVALID, i == LIST_WORKER ? "/worker" : "/q",
+                                 "must not be empty");
+            return false;
+        }
+    }
     filter->queue = values[LIST_QUEUE];
     filter->type = values[LIST_TYPE];
     filter->tag = values[LIST_TAG];

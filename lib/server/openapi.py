@@ -20,7 +20,8 @@ MADE = "/* SPDX-License-Identifier: MIT */\n/* Made from lib/server/openapi.json
 # A schema that repeats another, since generators make nothing good of allOf: (this one, has all of that one, and besides, but not).
 REPEATS = [("EnqueueRequest", "NewJob", {"jobs"}, set()), ("ClaimRequest", "ClaimNext", {"wait"}, set()),
            ("Completion", "Report", {"id"}, set()), ("HeartbeatItem", "Heartbeat", {"id"}, set()),
-           ("JobOrJobs", "Job", {"jobs"}, set()), ("ReportedJob", "Job", set(), set())]
+           ("EnqueueAnswer", "Job", {"jobs"}, set()), ("ClaimAnswer", "Job", {"jobs"}, set()), ("EnqueuedJob", "Job", set(), set()),
+           ("ReportedJob", "Job", set(), set())]
 # What a client must not send beside something else has no `default`, or generated clients would send it.
 LOOSE = ("default", "x-taskq-default", "description")
 

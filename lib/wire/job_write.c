@@ -127,6 +127,11 @@ void taskq__wire_write_job(taskq__buf *buf, const taskq_job *job, uint32_t parts
         (void)taskq__buf_reserve(buf, usual);
     }
     taskq__emit_open(buf, '{');
+    if (job->version == 0) { /* of a job that is gone, the id is all that there is */
+        write_int(buf, "id", job->id);
+        taskq__emit_close(buf, '}');
+        return;
+    }
     write_order(buf, job);
     write_course(buf, job);
     if ((parts & TASKQ__WIRE_DETAIL) != 0) {

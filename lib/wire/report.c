@@ -115,10 +115,11 @@ static int64_t peek_id(const taskq__json *json, uint32_t node)
 }
 
 /* Which field has no business beside this status; NULL: all is well. */
-static const char *out_of_place(bool succeeded, uint32_t given)
+static const char *out_of_place(bool succeeded, const report_fields *fields, uint32_t given)
 {
     if (!succeeded) {
-        return (given & 1u << REPORT_RESULT) != 0 ? "/result" : NULL;
+        bool has_result = (given & 1u << REPORT_RESULT) != 0 && !taskq__text_is(fields->result, "null");
+        return has_result ? "/result" : NULL;
     }
     return (given & 1u << REPORT_ERROR) != 0      ? "/error"
            : (given & 1u << REPORT_RETRY) != 0    ? "/retry"
@@ -132,7 +133,7 @@ static taskq_status check_report(const report_fields *fields, uint32_t given, ta
     if (!succeeded && !taskq__text_is(fields->status, "failed")) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/status", "must be \"succeeded\" or \"failed\"");
     }
-    const char *field = out_of_place(succeeded, given);
+    const char *field = out_of_place(succeeded, fields, given);
     if (field != NULL) {
         return taskq__fail_field(err, TASKQ_EINVAL, field, "cannot stand beside status \"%s\"",
                                  succeeded ? "succeeded" : "failed");
@@ -159,7 +160,7 @@ taskq_status taskq__wire_read_report(const taskq__json *json, uint32_t node, con
     }
     out->version = fields.version;
     out->succeeded = taskq__text_is(fields.status, "succeeded");
-    out->result = fields.result;
+    out->result = out->succeeded ? fields.result : (taskq_text){NULL, 0};
     out->error = fields.error;
     out->no_retry = !fields.retry;
     out->retry_in_ms = fields.retry_in_ms;

@@ -72,8 +72,7 @@ static taskq_status find(const taskq__json *json, const char *pointer, uint32_t 
     uint32_t node = 0;
     for (const char *at = pointer; *at != '\0';) {
         if (*at != '/') {
-            return taskq__fail(err, TASKQ_EINVAL, "\"%.100s\" is no JSON pointer: it begins with '/'",
-                               pointer);
+            return taskq__fail(err, TASKQ_EINVAL, "\"%.100s\" is no JSON pointer: it begins with '/'", pointer);
         }
         size_t size = strcspn(at + 1, "/");
         node = child(json, node, (taskq_text){at + 1, size});
@@ -98,8 +97,7 @@ static taskq_status look_up(const taskq_reply *reply, const char *pointer, taskq
     taskq__json json;
     uint32_t node = 0;
     if (reply == NULL || pointer == NULL || arena == NULL) {
-        return arena == NULL ? taskq__fail_memory(err)
-                             : taskq__fail(err, TASKQ_EINVAL, "needs a reply and a pointer");
+        return arena == NULL ? taskq__fail_memory(err) : taskq__fail(err, TASKQ_EINVAL, "needs a reply and a pointer");
     }
     taskq_status status = scan(reply, arena, &json, err);
     if (status == TASKQ_OK) {
@@ -110,8 +108,7 @@ static taskq_status look_up(const taskq_reply *reply, const char *pointer, taskq
     }
     out->kind = json.nodes[node].kind;
     out->span = taskq__json_span(&json, node);
-    if (out->kind == TASKQ__JSON_STRING &&
-        taskq__json_string(&json, node, arena, &out->string, NULL) != TASKQ_OK) {
+    if (out->kind == TASKQ__JSON_STRING && taskq__json_string(&json, node, arena, &out->string, NULL) != TASKQ_OK) {
         return taskq__fail(err, TASKQ_EPROTO, "the string at \"%.100s\" is no text", pointer);
     }
     return TASKQ_OK;
@@ -127,8 +124,8 @@ taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int6
     taskq_arena *arena = taskq__arena_new(0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
-    if (status == TASKQ_OK && (value.kind != TASKQ__JSON_NUMBER ||
-                               taskq__parse_int64(value.span, INT64_MIN, INT64_MAX, out) != TASKQ_OK)) {
+    if (status == TASKQ_OK &&
+        (value.kind != TASKQ__JSON_NUMBER || taskq__parse_int64(value.span, INT64_MIN, INT64_MAX, out) != TASKQ_OK)) {
         status = wrong_kind(pointer, "integer", err);
     }
     taskq__arena_free(arena);
@@ -147,8 +144,8 @@ taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, d
     return status;
 }
 
-taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, char *buffer,
-                                size_t buffer_bytes, taskq_error *err)
+taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, char *buffer, size_t buffer_bytes,
+                                taskq_error *err)
 {
     taskq_arena *arena = taskq__arena_new(0);
     found value = {0};
@@ -157,8 +154,7 @@ taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, c
         status = wrong_kind(pointer, "string", err);
     }
     if (status == TASKQ_OK && (buffer == NULL || value.string.size >= buffer_bytes)) {
-        status = taskq__fail(err, TASKQ_ELIMIT, "the string at \"%.100s\" has %zu bytes", pointer,
-                             value.string.size);
+        status = taskq__fail(err, TASKQ_ELIMIT, "the string at \"%.100s\" has %zu bytes", pointer, value.string.size);
     }
     if (status == TASKQ_OK) {
         memcpy(buffer, value.string.data, value.string.size);
@@ -186,8 +182,8 @@ typedef struct elements {
     uint32_t first, count;
 } elements;
 
-static taskq_status find_elements(const taskq_reply *reply, const char *key, taskq_arena *arena,
-                                  elements *out, taskq_error *err)
+static taskq_status find_elements(const taskq_reply *reply, const char *key, taskq_arena *arena, elements *out,
+                                  taskq_error *err)
 {
     taskq_text body = {NULL, 0};
     if (reply == NULL || !taskq_arena_copy(arena, reply->body.data, reply->body.size, &body)) {
@@ -232,8 +228,7 @@ taskq_status taskq_reply_jobs(const taskq_reply *reply, taskq_jobs **out, taskq_
     uint32_t node = status == TASKQ_OK ? set.first : 0;
     for (uint32_t i = 0; status == TASKQ_OK && i < set.count; i++, node = set.json.nodes[node].next) {
         jobs[i] = taskq_arena_alloc(arena, sizeof(**jobs));
-        status = jobs[i] == NULL ? taskq__fail_memory(err)
-                                 : taskq__wire_read_job(&set.json, node, arena, jobs[i], err);
+        status = jobs[i] == NULL ? taskq__fail_memory(err) : taskq__wire_read_job(&set.json, node, arena, jobs[i], err);
     }
     if (status != TASKQ_OK) {
         taskq_jobs_free(list);
@@ -247,8 +242,7 @@ taskq_status taskq_reply_jobs(const taskq_reply *reply, taskq_jobs **out, taskq_
 static bool int_member(const taskq__json *json, uint32_t object, const char *key, int64_t *out)
 {
     uint32_t node = taskq__json_member(json, object, key);
-    return node != 0 &&
-           taskq__parse_int64(taskq__json_span(json, node), INT64_MIN, INT64_MAX, out) == TASKQ_OK;
+    return node != 0 && taskq__parse_int64(taskq__json_span(json, node), INT64_MIN, INT64_MAX, out) == TASKQ_OK;
 }
 
 static taskq_status read_queue(const taskq__json *json, uint32_t node, taskq_arena *arena, taskq_queue *out,

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """How a worker ends, and what it does when a server is out of reach; its flags."""
+import contextlib
+import random
 import re
 import signal
+import threading
+import time
 import unittest
 
 from harness import EXTERNAL_URL
@@ -53,9 +57,44 @@ class TheEnd(WorkCase):
             return worker.program.is_running()
 
     def test_an_idle_worker_ends_promptly(self):
-        worker = self.worker()
+        worker = self.worker("--poll-interval", "60s")
         self.wait_for(self.sleep_job(0), "succeeded")
         worker.stop(timeout=20)
+
+    def test_whenever_it_is_stopped_it_leaves_nothing_leased(self):
+        chance = random.Random(7)
+        with self.feeding() as ids:
+            for _ in range(15):
+                worker = self.worker("--concurrency", 4, "--poll-interval", "60s")
+                wait_until(lambda: self.jobs_of(worker))
+                time.sleep(chance.uniform(0, 0.05))  # not to wait for anything: the stop is to come at any moment
+                worker.stop()
+                self.assertEqual(self.jobs_of(worker, state="running"), [])
+        for job in map(self.api.job, ids):
+            released = [one for one in job["attempts"] if one["outcome"] == "released"]
+            self.assertEqual(job["attempt"], len(job["attempts"]) - len(released), job)
+            self.assertLessEqual({one["outcome"] for one in job["attempts"]}, {"succeeded", "released"}, job)
+
+    @contextlib.contextmanager
+    def feeding(self):
+        """Somebody enqueues a job of no length every few milliseconds."""
+        ids, over, api = [], threading.Event(), self.new_client()
+
+        def feed():
+            chance = random.Random(11)
+            while not over.wait(chance.uniform(0.003, 0.01)):
+                ids.append(api.enqueue(queue=self.queue, type="sleep", payload={"duration_ms": 0})["id"])
+
+        thread = threading.Thread(target=feed)
+        thread.start()
+        try:
+            yield ids
+        finally:
+            over.set()
+            thread.join()
+
+    def jobs_of(self, worker, **filters):
+        return list(self.api.all_jobs(worker=worker.id, queue=self.queue, **filters))
 
 
 class Servers(FreshWorkCase):

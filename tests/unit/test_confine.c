@@ -65,7 +65,8 @@ START_TEST(what_lies_below_the_root_is_reached)
 {
     ck_assert_int_eq(try_open("sub/file"), 0);
     ck_assert_int_eq(try_open("./sub//file"), 0);
-    ck_assert_int_eq(try_open("inside/file"), 0); /* a link that stays inside is a path like any other */
+    ck_assert_int_eq(try_open("sub/../sub/file"), 0); /* up and down again is no way out */
+    ck_assert_int_eq(try_open("inside/file"), 0);     /* a link that stays inside is a path like any other */
     ck_assert_int_eq(try_open("nothing"), -ENOENT);
 }
 END_TEST
@@ -73,8 +74,8 @@ END_TEST
 START_TEST(what_leads_out_is_refused)
 {
     static const char *const paths[] = {
-        "..",        "../secret", "sub/../../secret",    "sub/..", "/etc/passwd", "/", "up",
-        "up/secret", "absolute",  "inside/../../secret", "./..",
+        "..", "../secret", "sub/../../secret", "sub/../..",           "/etc/passwd", "/",
+        "up", "up/secret", "absolute",         "inside/../../secret", "./..",
     };
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
         ck_assert_msg(try_open(paths[i]) == -EXDEV, "%s gives %d", paths[i], try_open(paths[i]));
@@ -91,6 +92,10 @@ START_TEST(a_parent_is_confined_too_and_made_where_asked)
     ck_assert_int_eq(taskq__confine_parent(root_fd, "up/new/file", true, name), -EXDEV);
     ck_assert_int_eq(taskq__confine_parent(root_fd, "a/b/file", false, name), -ENOENT);
     ck_assert_int_eq(taskq__confine_parent(root_fd, ".", false, name), -EINVAL);
+    ck_assert_int_eq(taskq__confine_parent(root_fd, "sub/..", false, name), -EINVAL);
+    ck_assert_int_eq(taskq__confine_parent(root_fd, "..", false, name), -EXDEV);
+    ck_assert_int_eq(taskq__confine_parent(root_fd, "sub/../..", true, name), -EXDEV);
+    ck_assert_int_eq(taskq__confine_parent(root_fd, "../new/file", true, name), -EXDEV);
 
     int parent = taskq__confine_parent(root_fd, "sub/x/y/file", true, name);
     ck_assert_int_ge(parent, 0);

@@ -92,6 +92,9 @@ START_TEST(what_is_wrong_is_named)
     static const char *const cases[][2] = {
         {"{}", "/url"},
         {"{\"url\": 1}", "/url"},
+        {"{\"url\": \"http:///x\"}", "/url"},
+        {"{\"url\": \"https://\"}", "/url"},
+        {"{\"url\": \"http://?q\"}", "/url"},
         {"{\"url\": \"http://e/\", \"urll\": 1}", "/urll"},
         {"{\"url\": \"http://e/\", \"method\": \"GE T\"}", "/method"},
         {"{\"url\": \"http://e/\", \"method\": \"\"}", "/method"},

@@ -71,7 +71,7 @@ START_TEST(names_and_keys_are_checked)
     job.batch = TASKQ_TEXT("");
     check_refused(&job, "/batch");
     job = plain_job();
-    job.unique_key = TASKQ_TEXT("a\nb");
+    job.unique_key = ((taskq_text){"a\0b", 3});
     check_refused(&job, "/unique_key");
     job.unique_key = TASKQ_TEXT("");
     check_refused(&job, "/unique_key");

@@ -187,7 +187,7 @@ START_TEST(a_field_of_the_wrong_kind_is_named)
         {JOB("\"tags\":[null]"), "/tags/0"},
         {JOB("\"batch\":\"a,b\""), "/batch"},
         {JOB("\"unique_key\":\"\""), "/unique_key"},
-        {JOB("\"unique_key\":\"a\\nb\""), "/unique_key"},
+        {JOB("\"unique_key\":\"a\\u0000b\""), "/unique_key"},
         {JOB("\"unique_key\":7"), "/unique_key"},
         {JOB("\"run_at\":1769846400"), "/run_at"},
         {JOB("\"run_at\":\"tomorrow\""), "/run_at"},

@@ -179,6 +179,14 @@ START_TEST(null_fields_of_a_job_are_left_out)
 }
 END_TEST
 
+START_TEST(a_job_that_is_gone_is_its_id_alone)
+{
+    taskq_job gone = {.id = 7, .existing = true};
+    taskq__wire_write_job(&buf, &gone, 0);
+    ck_assert_str_eq(buf.data, "{\"id\":7}");
+}
+END_TEST
+
 START_TEST(a_job_fits_a_buffer_that_is_just_large_enough)
 {
     taskq__buf tight;
@@ -244,5 +252,6 @@ END_TEST
 TASKQ_TESTS_WITH(setup, teardown, fields_of_a_bulk_change_keep_to_their_bounds, a_bulk_change_is_read,
                  a_thousand_ids_fit_and_one_more_does_not, a_change_of_a_queue_is_read, a_job_comes_back_as_it_was_read,
                  every_field_of_a_job_is_where_it_belongs, null_fields_of_a_job_are_left_out,
-                 a_job_fits_a_buffer_that_is_just_large_enough, what_a_newer_server_sends_is_skipped,
-                 what_is_no_job_is_refused, a_queue_is_written_with_a_count_for_every_state)
+                 a_job_that_is_gone_is_its_id_alone, a_job_fits_a_buffer_that_is_just_large_enough,
+                 what_a_newer_server_sends_is_skipped, what_is_no_job_is_refused,
+                 a_queue_is_written_with_a_count_for_every_state)

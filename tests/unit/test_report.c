@@ -46,7 +46,7 @@ START_TEST(fields_of_a_report_keep_to_their_bounds)
         {"{" GOOD ",\"retry\":true}", "/retry"},
         {"{" GOOD ",\"retry_in_ms\":0}", "/retry_in_ms"},
         {"{" BAD ",\"result\":1}", "/result"},
-        {"{" BAD ",\"result\":null}", "/result"},
+        {"{" BAD ",\"result\":null}", NULL},
         {"{" BAD ",\"error\":\"x\"}", "/error"},
         {"{" BAD ",\"error\":{\"code\":1}}", "/error/code"},
         {"{" BAD ",\"error\":{\"stack\":\"x\"}}", "/error/stack"},

@@ -73,6 +73,7 @@ END_TEST
 START_TEST(letters_may_be_small_and_offsets_count)
 {
     ck_assert_int_eq(parsed("2026-01-31t08:00:00z"), 1769846400000);
+    ck_assert_int_eq(parsed("2026-01-31 08:00:00Z"), 1769846400000); /* section 5.6's note */
     ck_assert_int_eq(parsed("2026-01-31T09:00:00+01:00"), 1769846400000);
     ck_assert_int_eq(parsed("2026-01-31T00:30:00-07:30"), 1769846400000);
     ck_assert_int_eq(parsed("2026-01-31T08:00:00-00:00"), 1769846400000);
@@ -137,7 +138,7 @@ START_TEST(what_is_not_of_the_form_is_a_syntax_error)
         "now",
         "2026-01-31",
         "2026-01-31T08:00Z",
-        "2026-01-31 08:00:00Z",
+        "2026-01-31_08:00:00Z",
         "2026-01-31T08:00:00",
         "2026-01-31T08:00:00.Z",
         "2026-01-31T08:00:00,5Z",

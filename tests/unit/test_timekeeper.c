@@ -52,6 +52,20 @@ START_TEST(a_jump_of_the_wall_clock_does_not_move_elapsed_time)
 }
 END_TEST
 
+START_TEST(a_lease_is_shown_with_one_end_however_the_clocks_tick)
+{
+    fake at = {1700000000000, 5000};
+    taskq_clock clock = fake_clock(&at);
+    taskq__timekeeper keeper;
+    taskq__timekeeper_init(&keeper, &clock);
+    int64_t due_ms = taskq__timekeeper_now(&keeper).steady_ms + 60000;
+    at = (fake){at.wall_ms + 701, at.steady_ms + 700}; /* one of them ticked, the other did not yet */
+    ck_assert_int_eq(taskq__steady_to_wall(due_ms, taskq__timekeeper_now(&keeper)), 1700000060000);
+    at = (fake){at.wall_ms + 99, at.steady_ms + 101};
+    ck_assert_int_eq(taskq__steady_to_wall(due_ms, taskq__timekeeper_now(&keeper)), 1700000060000);
+}
+END_TEST
+
 START_TEST(after_a_restart_a_stored_instant_lies_where_the_wall_clock_says)
 {
     fake at = {1700000000000, 90000};
@@ -102,7 +116,8 @@ START_TEST(the_systems_elapsed_time_never_goes_back)
 }
 END_TEST
 
-TASKQ_TESTS(elapsed_time_starts_at_the_wall_time, a_jump_of_the_wall_clock_does_not_move_elapsed_time,
+TASKQ_TESTS(elapsed_time_starts_at_the_wall_time, a_lease_is_shown_with_one_end_however_the_clocks_tick,
+            a_jump_of_the_wall_clock_does_not_move_elapsed_time,
             after_a_restart_a_stored_instant_lies_where_the_wall_clock_says,
             an_instant_of_elapsed_time_is_shown_as_wall_time, without_a_clock_the_systems_is_taken,
             the_systems_elapsed_time_never_goes_back)

@@ -15,10 +15,10 @@ static long enqueue(apiClient_t *client, const char *queue)
     enqueue_request_t *request =
         enqueue_request_create(strdup("greet"), strdup(queue), object_create_from("{\"name\": \"C\"}"), 5, NULL, 0, 3,
                                0, 0, NULL, NULL, NULL, NULL, NULL);
-    job_or_jobs_t *made = JobsAPI_enqueueJobs(client, request, NULL, NULL);
+    enqueue_answer_t *made = JobsAPI_enqueueJobs(client, request, NULL, NULL);
     long id = client->response_code == 201 && made != NULL ? made->id : 0;
     enqueue_request_free(request);
-    job_or_jobs_free(made);
+    enqueue_answer_free(made);
     return id;
 }
 

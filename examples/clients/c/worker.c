@@ -9,20 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static job_or_jobs_t *claim(apiClient_t *client, const char *queue)
+static claim_answer_t *claim(apiClient_t *client, const char *queue)
 {
     claim_request_t *request =
         claim_request_create(strdup(queue), NULL, strdup("example-c"), NULL, 0, 0, NULL, NULL, 10.0);
-    job_or_jobs_t *job = LeasesAPI_claimJobsByBody(client, request);
+    claim_answer_t *job = LeasesAPI_claimJobsByBody(client, request);
     claim_request_free(request);
     if (client->response_code != 200) { /* 204: nothing came within ten seconds */
-        job_or_jobs_free(job);
+        claim_answer_free(job);
         return NULL;
     }
     return job;
 }
 
-static bool beat(apiClient_t *client, const job_or_jobs_t *job)
+static bool beat(apiClient_t *client, const claim_answer_t *job)
 {
     heartbeat_t *heartbeat =
         heartbeat_create(job->version, progress_create(50.0, strdup("half way")), strdup("a line of log\n"));
@@ -33,7 +33,7 @@ static bool beat(apiClient_t *client, const job_or_jobs_t *job)
     return ours;
 }
 
-static bool report(apiClient_t *client, const job_or_jobs_t *job)
+static bool report(apiClient_t *client, const claim_answer_t *job)
 {
     char result[256];
     snprintf(result, sizeof(result), "{\"greeting\": \"hello\", \"to\": %.200s}",
@@ -58,12 +58,12 @@ int main(int argc, char **argv)
     long wanted = strtol(argv[3], NULL, 10);
     long done = 0;
     while (done < wanted) {
-        job_or_jobs_t *job = claim(client, argv[2]);
+        claim_answer_t *job = claim(client, argv[2]);
         if (job != NULL && beat(client, job) && report(client, job)) {
             fprintf(stderr, "job %ld done\n", job->id);
             done++;
         }
-        job_or_jobs_free(job);
+        claim_answer_free(job);
     }
     apiClient_free(client);
     return 0;

@@ -26,7 +26,7 @@ TASKQ_BEGIN_DECLS
 
 /** The two times of one instant: see <taskq/clock.h>. */
 typedef struct taskq_now {
-    int64_t wall_ms;   /**< Unix time: run_at, created_at and every time that is shown */
+    int64_t wall_ms; /**< Unix time: run_at, created_at and every time that is shown */
     int64_t steady_ms; /**< elapsed time, near the wall clock when the scheduler was opened: leases, time-outs, backoffs */
 } taskq_now;
 
@@ -40,9 +40,9 @@ typedef enum taskq_event_kind {
     TASKQ_EVENT_RELEASE,     /**< running -> queued, scheduled, canceled; `delay_ms` */
     TASKQ_EVENT_CANCEL,
     TASKQ_EVENT_RETRY,
-    TASKQ_EVENT_DELETE,      /**< a terminal job goes, with all that belongs to it */
-    TASKQ_EVENT_DUE,         /**< scheduled -> queued, the sweep's */
-    TASKQ_EVENT_EXPIRE       /**< running, lease or time-out over: lost or timed out, the sweep's */
+    TASKQ_EVENT_DELETE, /**< a terminal job goes, with all that belongs to it */
+    TASKQ_EVENT_DUE,    /**< scheduled -> queued, the sweep's */
+    TASKQ_EVENT_EXPIRE  /**< running, lease or time-out over: lost or timed out, the sweep's */
 } taskq_event_kind;
 
 /** One event on one job: the element of SETTLE. */
@@ -50,15 +50,16 @@ typedef struct taskq_event {
     taskq_event_kind kind;
     int64_t id, version; /**< version 0: whatever it is (an operator's cancel, retry, delete) */
     taskq_text worker;   /**< CLAIM only */
-    taskq_text outcome;  /**< SUCCEED: result JSON (size 0: none); FAIL: error JSON object; stored once, with the attempt */
-    int64_t delay_ms;    /**< FAIL: -1, the job's backoff says; RELEASE: -1, run_at is kept and the job is ready at once */
-    bool no_retry;       /**< FAIL: this failure is for good */
-    uint64_t random;     /**< for the jitter */
-    uint64_t digest;     /**< of kind, outcome, no_retry and delay_ms: tells the same report from another one */
-    bool wants_job;      /**< fill `job` when OK */
-    taskq_status status; /**< out: OK (the same report again too), ENOTFOUND, ESTALE, ECONFLICT; ENOMEM: no room in the op's arena */
-    taskq_job *job;      /**< out, where wanted and OK: the whole job, without attempts and log */
-    taskq_state state;   /**< out, where OK: state and version after it (DELETE: 0) */
+    taskq_text outcome; /**< SUCCEED: result JSON (size 0: none); FAIL: error JSON object; stored once, with the attempt */
+    int64_t delay_ms; /**< FAIL: -1, the job's backoff says; RELEASE: -1, run_at is kept and the job is ready at once */
+    bool no_retry;    /**< FAIL: this failure is for good */
+    uint64_t random;  /**< for the jitter */
+    uint64_t digest;  /**< of kind, outcome, no_retry and delay_ms: tells the same report from another one */
+    bool wants_job;   /**< fill `job` when OK */
+    taskq_status
+        status; /**< out: OK (the same report again too), ENOTFOUND, ESTALE, ECONFLICT; ENOMEM: no room in the op's arena */
+    taskq_job *job;    /**< out, where wanted and OK: the whole job, without attempts and log */
+    taskq_state state; /**< out, where OK: state and version after it (DELETE: 0) */
     int64_t new_version;
 } taskq_event;
 
@@ -66,27 +67,27 @@ typedef struct taskq_event {
  * but what `touched` says. */
 typedef struct taskq_move {
     taskq_job after;
-    taskq_outcome ended;  /**< the attempt that this move ends, to be written as its row with `outcome`; NONE: it ends none */
-    taskq_text outcome;   /**< result or error of the ended attempt (the event's own, or a constant text of the state machine) */
-    bool touched;         /**< cancel_requested was set on a running job: write it, the version stays */
-    bool removed;         /**< the job and everything that belongs to it go */
-    bool cleared;         /**< retry: progress, result and error are forgotten; priority, log and attempts stay */
+    taskq_outcome ended; /**< the attempt that this move ends, to be written as its row with `outcome`; NONE: it ends none */
+    taskq_text outcome; /**< result or error of the ended attempt (the event's own, or a constant text of the state machine) */
+    bool touched;          /**< cancel_requested was set on a running job: write it, the version stays */
+    bool removed;          /**< the job and everything that belongs to it go */
+    bool cleared;          /**< retry: progress, result and error are forgotten; priority, log and attempts stay */
     bool progress_cleared; /**< claim: the last attempt's progress goes */
 } taskq_move;
 
 /** The state machine: pure. OK, ESTALE (version), ECONFLICT (the state forbids it; err says which). Nothing else. */
 typedef taskq_status taskq_decide_fn(const taskq_job *before, const taskq_event *event, taskq_now now, taskq_move *out,
-    taskq_error *err);
+                                     taskq_error *err);
 
 /* ---- the ops ----------------------------------------------------------------------------------------------------- */
 
 typedef enum taskq_op_kind { /* ascending: also the order in which the ops of one batch take effect */
-    TASKQ_OP_QUEUE = 1,      /**< settings of one queue: pause */
-    TASKQ_OP_BEAT,           /**< n leases renewed, progress and log kept; the version stays */
-    TASKQ_OP_SETTLE,         /**< n events on n jobs, each standing alone: report, release, cancel, retry, delete */
-    TASKQ_OP_ENQUEUE,        /**< n jobs, all or none */
-    TASKQ_OP_CLAIM,          /**< up to `limit` leases; last, so it sees what this batch made ready */
-    TASKQ_OP_WALK            /**< at most `max` rows of: expired, due, finished long ago, old keys. Alone in its batch */
+                             TASKQ_OP_QUEUE = 1, /**< settings of one queue: pause */
+                             TASKQ_OP_BEAT,      /**< n leases renewed, progress and log kept; the version stays */
+                             TASKQ_OP_SETTLE, /**< n events on n jobs, each standing alone: report, release, cancel, retry, delete */
+                             TASKQ_OP_ENQUEUE, /**< n jobs, all or none */
+                             TASKQ_OP_CLAIM,   /**< up to `limit` leases; last, so it sees what this batch made ready */
+                             TASKQ_OP_WALK /**< at most `max` rows of: expired, due, finished long ago, old keys. Alone in its batch */
 } taskq_op_kind;
 
 typedef struct taskq_queue_change {
@@ -96,10 +97,10 @@ typedef struct taskq_queue_change {
 
 typedef struct taskq_beat {
     int64_t id, version;
-    taskq_text progress; /**< JSON object, replaces the last one; size 0: stays */
-    taskq_text log;      /**< appended; the store keeps the last 64 KiB */
-    taskq_status status; /**< out: OK, ENOTFOUND, ESTALE */
-    int64_t lease_expires_at_ms; /**< out, wall */
+    taskq_text progress;          /**< JSON object, replaces the last one; size 0: stays */
+    taskq_text log;               /**< appended; the store keeps the last 64 KiB */
+    taskq_status status;          /**< out: OK, ENOTFOUND, ESTALE */
+    int64_t lease_expires_at_ms;  /**< out, wall */
     bool cancel_requested, quiet; /**< out */
 } taskq_beat;
 
@@ -110,9 +111,9 @@ typedef struct taskq_enqueue {
     uint64_t digest;            /**< of the request's bytes */
     int64_t keep_ms;            /**< how long the key is kept */
     bool wants_jobs;            /**< false: only ids are needed: jobs carry id, state and version alone */
-    taskq_job **results;        /**< out: count jobs, as they are now; replayed, one that was deleted since: its id alone, state 0 */
-    bool replayed;              /**< out: the key was there with the same digest; nothing was made now */
-    uint32_t made;              /**< out: how many were made (then or now); the others have `existing` set */
+    taskq_job **results; /**< out: count jobs, as they are now; replayed, one that was deleted since: its id alone, state 0 */
+    bool replayed;       /**< out: the key was there with the same digest; nothing was made now */
+    uint32_t made;       /**< out: how many were made (then or now); the others have `existing` set */
 } taskq_enqueue;
 
 typedef struct taskq_claim {
@@ -154,10 +155,11 @@ typedef struct taskq_op { /* what one caller asked for */
         taskq_claim *claim;
         taskq_walk *walk;
     } in;
-    uint32_t count;      /**< elements of beats, events; else 1 */
-    taskq_arena *arena;  /**< the caller's: every row handed back is allocated here */
-    taskq_status status; /**< out: of the op as a whole. ENQUEUE: EEXISTS (key with another digest), EINVAL, ENOMEM: nothing written */
-    taskq_error error;   /**< out, where status is not OK */
+    uint32_t count;     /**< elements of beats, events; else 1 */
+    taskq_arena *arena; /**< the caller's: every row handed back is allocated here */
+    taskq_status
+        status; /**< out: of the op as a whole. ENQUEUE: EEXISTS (key with another digest), EINVAL, ENOMEM: nothing written */
+    taskq_error error; /**< out, where status is not OK */
 } taskq_op;
 
 /** (queue, type, how many) */
@@ -171,13 +173,13 @@ typedef struct taskq_batch {
     taskq_op **ops; /**< by kind, then by arrival; no two name the same job, unique_key or idempotency key */
     uint32_t count;
     taskq_decide_fn *decide;
-    taskq_now now;           /**< in: the scheduler's clock; with TASKQ_STORE_OWN_CLOCK out: the database's, used alone */
-    taskq_arena *arena;      /**< for `ready`'s texts and for what the store needs while the batch lasts */
-    taskq_ready *ready;      /**< out, at most ready_max: made ready and not claimed in this batch; more are added up into
+    taskq_now now;      /**< in: the scheduler's clock; with TASKQ_STORE_OWN_CLOCK out: the database's, used alone */
+    taskq_arena *arena; /**< for `ready`'s texts and for what the store needs while the batch lasts */
+    taskq_ready *ready; /**< out, at most ready_max: made ready and not claimed in this batch; more are added up into
                                   an entry with an empty type, then with an empty queue: "any" */
     uint32_t ready_max, ready_count;
-    taskq_now next_due;      /**< out: the earliest wall and steady time at which something written here wants a WALK, or INT64_MAX */
-    uint32_t culprit;        /**< out with EINVAL: the op at fault, or count where the store cannot tell */
+    taskq_now next_due; /**< out: the earliest wall and steady time at which something written here wants a WALK, or INT64_MAX */
+    uint32_t culprit; /**< out with EINVAL: the op at fault, or count where the store cannot tell */
 } taskq_batch;
 
 /* ---- reads --------------------------------------------------------------------------------------------------------- */
@@ -185,7 +187,8 @@ typedef struct taskq_batch {
 enum { TASKQ_PART_ATTEMPTS = 1, TASKQ_PART_LOG = 2 };
 
 typedef struct taskq_page {
-    taskq_job **jobs; /**< by id, descending; at most filter.limit, ended early at TASKQ_CLAIM_BYTES_MAX or TASKQ_LIST_LOOK_MAX */
+    taskq_job **
+        jobs; /**< by id, descending; at most filter.limit, ended early at TASKQ_CLAIM_BYTES_MAX or TASKQ_LIST_LOOK_MAX */
     uint32_t count;
     int64_t next_before_id; /**< 0: that was the last page */
 } taskq_page;
@@ -216,17 +219,21 @@ typedef struct taskq_store_ops { /* grows at the end only; required slots are ch
     taskq_status (*commit)(void *self, taskq_batch *batch, taskq_error *err);
 
     /* Reads: any thread, connections of their own, never behind the writer. `now` is for ages and for lease_expires_at. */
-    taskq_status (*get)(void *self, int64_t id, uint32_t parts, taskq_now now, taskq_arena *arena, taskq_job **out, taskq_error *err);
-    taskq_status (*list)(void *self, const taskq_filter *filter, taskq_now now, taskq_arena *arena, taskq_page *out, taskq_error *err);
+    taskq_status (*get)(void *self, int64_t id, uint32_t parts, taskq_now now, taskq_arena *arena, taskq_job **out,
+                        taskq_error *err);
+    taskq_status (*list)(void *self, const taskq_filter *filter, taskq_now now, taskq_arena *arena, taskq_page *out,
+                         taskq_error *err);
     /* All queues, or the one of that name (none there: count 0). From counters, not by a scan. */
-    taskq_status (*counts)(void *self, const taskq_text *queue, taskq_now now, taskq_arena *arena, taskq_counts *out, taskq_error *err);
+    taskq_status (*counts)(void *self, const taskq_text *queue, taskq_now now, taskq_arena *arena, taskq_counts *out,
+                           taskq_error *err);
     /* The earliest instants that want a WALK of EXPIRED or DUE; INT64_MAX where there is none. */
     taskq_status (*next_due)(void *self, taskq_now *out, taskq_error *err);
     taskq_status (*ping)(void *self, taskq_error *err); /**< could it write now? for readiness; must not write a row */
     void (*close)(void *self);
 
     /* Optional, NULL: has none. */
-    taskq_status (*upkeep)(void *self, bool idle, taskq_error *err); /**< checkpoint, statistics; called between batches */
+    taskq_status (*upkeep)(void *self, bool idle,
+                           taskq_error *err); /**< checkpoint, statistics; called between batches */
     taskq_status (*backup)(void *self, const char *path, taskq_progress_fn *progress, void *user, taskq_error *err);
     int (*wake_fd)(void *self); /**< readable when another server made something ready */
     taskq_status (*wake_read)(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);

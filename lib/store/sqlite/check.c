@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* What SQLite itself finds wrong with the file. */
 static taskq_status check_pages(sqlite3 *sqlite, taskq_error *err)
@@ -79,6 +80,22 @@ static taskq_status look(sqlite3 *sqlite, const char *path, const char *prefix, 
     return TASKQ_OK;
 }
 
+/* A store that is not there yet: could it be made? */
+static taskq_status look_at_place(const char *path, taskq_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (folder == NULL) {
+        return taskq__fail_memory(err);
+    }
+    taskq_status status =
+        access(folder, W_OK | X_OK) == 0
+            ? taskq__fail(err, TASKQ_ENOTFOUND, "%s is not there yet, it would be made", path)
+            : taskq__fail(err, TASKQ_EUNAVAIL, "%s cannot be made in %s: %s", path, folder, strerror(errno));
+    free(folder);
+    return status;
+}
+
 taskq_status taskq_sqlite_check(const taskq_sqlite_options *options, char *summary, size_t summary_bytes,
                                 taskq_error *err)
 {
@@ -90,8 +107,8 @@ taskq_status taskq_sqlite_check(const taskq_sqlite_options *options, char *summa
         return status;
     }
     if (stat(options->path, &found) != 0) {
-        return taskq__fail(err, errno == ENOENT ? TASKQ_ENOTFOUND : TASKQ_EUNAVAIL, "cannot open %s: %s", options->path,
-                           strerror(errno));
+        return errno == ENOENT ? look_at_place(options->path, err)
+                               : taskq__fail(err, TASKQ_EUNAVAIL, "cannot open %s: %s", options->path, strerror(errno));
     }
     if (!S_ISREG(found.st_mode)) {
         return taskq__fail(err, TASKQ_EINVAL, "%s is not a regular file", options->path);

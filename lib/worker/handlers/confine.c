@@ -48,7 +48,7 @@ int taskq__confine_probe(int root_fd)
     return 0;
 }
 
-/* Refused before the kernel is asked: what is absolute, and every "..", which is out of place in a path below a root. */
+/* What the kernel is not asked. */
 static int check_path(const char *path)
 {
     if (path[0] == '\0') {
@@ -57,16 +57,7 @@ static int check_path(const char *path)
     if (path[0] == '/') {
         return -EXDEV;
     }
-    if (strlen(path) >= PATH_BYTES_MAX) {
-        return -ENAMETOOLONG;
-    }
-    for (const char *part = path; part != NULL; part = strchr(part, '/')) {
-        part += *part == '/' ? 1 : 0;
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0')) {
-            return -EXDEV;
-        }
-    }
-    return 0;
+    return strlen(path) < PATH_BYTES_MAX ? 0 : -ENAMETOOLONG;
 }
 
 int taskq__confine_open(int root_fd, const char *path, int flags)
@@ -118,8 +109,7 @@ static int open_directory(int root_fd, const char *path, bool make)
     return resolve(root_fd, path, O_RDONLY | O_DIRECTORY);
 }
 
-int taskq__confine_parent(int root_fd, const char *path, bool make_parents,
-                          char name[TASKQ__CONFINE_NAME_BYTES])
+int taskq__confine_parent(int root_fd, const char *path, bool make_parents, char name[TASKQ__CONFINE_NAME_BYTES])
 {
     int wrong = check_path(path);
     if (wrong != 0) {
@@ -135,7 +125,13 @@ int taskq__confine_parent(int root_fd, const char *path, bool make_parents,
 
     char *slash = strrchr(directory, '/');
     const char *last = slash != NULL ? slash + 1 : directory;
-    if (last[0] == '\0' || strcmp(last, ".") == 0) {
+    if (last[0] == '\0' || strcmp(last, ".") == 0 ||
+        strcmp(last, "..") == 0) { /* no name that one could give something */
+        int above = resolve(root_fd, path, O_PATH);
+        if (above < 0) {
+            return above;
+        }
+        close(above);
         return -EINVAL;
     }
     if (strlen(last) >= TASKQ__CONFINE_NAME_BYTES) {

@@ -21,8 +21,7 @@ int taskq__confine_open(int root_fd, const char *path, int flags);
 
 /* The directory that holds the last component of `path`, and that component. `make_parents`: missing directories are made. -EINVAL: the path names
  * the root itself. */
-int taskq__confine_parent(int root_fd, const char *path, bool make_parents,
-                          char name[TASKQ__CONFINE_NAME_BYTES]);
+int taskq__confine_parent(int root_fd, const char *path, bool make_parents, char name[TASKQ__CONFINE_NAME_BYTES]);
 
 /* A new file in the directory under a name that nobody uses; it is written into `name`. */
 int taskq__confine_temporary(int parent_fd, char name[TASKQ__CONFINE_NAME_BYTES]);

@@ -58,8 +58,7 @@ static taskq_status read_payload(const taskq__value *payload, taskq__buf *conten
     const char *op = NULL, *text = NULL, *encoding = NULL;
 
     taskq_status status = taskq__value_only(payload, fields, err);
-    if (status != TASKQ_OK ||
-        (status = taskq__value_string(payload, "op", true, NULL, &op, err)) != TASKQ_OK ||
+    if (status != TASKQ_OK || (status = taskq__value_string(payload, "op", true, NULL, &op, err)) != TASKQ_OK ||
         (status = taskq__value_string(payload, "path", true, NULL, &job->path, err)) != TASKQ_OK ||
         (status = taskq__value_string(payload, "to", false, NULL, &job->to, err)) != TASKQ_OK ||
         (status = taskq__value_string(payload, "content", false, NULL, &text, err)) != TASKQ_OK ||
@@ -70,9 +69,8 @@ static taskq_status read_payload(const taskq__value *payload, taskq__buf *conten
     }
     *operation = find_operation(op);
     if (*operation == NULL) {
-        return taskq__fail_field(
-            err, TASKQ_EINVAL, "/op",
-            "must be write, append, read, copy, move, delete, mkdir, list, stat or checksum");
+        return taskq__fail_field(err, TASKQ_EINVAL, "/op",
+                                 "must be write, append, read, copy, move, delete, mkdir, list, stat or checksum");
     }
     job->base64 = strcmp(encoding, "base64") == 0;
     if (!job->base64 && strcmp(encoding, "utf-8") != 0) {
@@ -105,14 +103,12 @@ static taskq_status report_failure(taskq_run *run, const taskq__file_job *job, t
         const char *code;
         bool final;
     } codes[] = {
-        {EXDEV, "outside-root", true},     {ELOOP, "outside-root", true},
-        {EINVAL, "bad-path", true},        {ENAMETOOLONG, "bad-path", true},
-        {ENOENT, "not-found", false},      {EEXIST, "exists", false},
-        {EISDIR, "is-a-directory", false}, {ENOTDIR, "not-a-directory", false},
-        {ENOTEMPTY, "not-empty", false},   {EACCES, "not-allowed", false},
-        {EPERM, "not-allowed", false},     {ENOSPC, "disk-full", false},
-        {EDQUOT, "disk-full", false},      {EFBIG, "too-large", false},
-        {EROFS, "read-only", false},       {ECANCELED, "interrupted", false},
+        {EXDEV, "outside-root", true},     {ELOOP, "outside-root", true},       {EINVAL, "bad-path", true},
+        {ENAMETOOLONG, "bad-path", true},  {ENOENT, "not-found", false},        {EEXIST, "exists", false},
+        {EISDIR, "is-a-directory", false}, {ENOTDIR, "not-a-directory", false}, {ENOTEMPTY, "not-empty", false},
+        {EACCES, "not-allowed", false},    {EPERM, "not-allowed", false},       {ENOSPC, "disk-full", false},
+        {EDQUOT, "disk-full", false},      {EFBIG, "too-large", false},         {EROFS, "read-only", false},
+        {ECANCELED, "interrupted", false},
     };
     int error = -failure.error;
     const char *code = "io-error";
@@ -134,8 +130,7 @@ static taskq_status report_failure(taskq_run *run, const taskq__file_job *job, t
     const char *text = strerror_r(error, reason, sizeof(reason));
     const char *explained = error == EXDEV || error == ELOOP ? "the path leaves the root" : text;
     return taskq_run_fail(run, code, "%s: %s (path \"%.200s\"%s%.200s%s)", failure.what, explained, job->path,
-                          job->to != NULL ? ", to \"" : "", job->to != NULL ? job->to : "",
-                          job->to != NULL ? "\"" : "");
+                          job->to != NULL ? ", to \"" : "", job->to != NULL ? job->to : "", job->to != NULL ? "\"" : "");
 }
 
 static taskq_status run_file(taskq_run *run, void *user)
@@ -154,8 +149,7 @@ static taskq_status run_file(taskq_run *run, void *user)
     }
     if (status != TASKQ_OK) {
         taskq_run_no_retry(run);
-        status = taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload",
-                                err.text);
+        status = taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload", err.text);
         goto out;
     }
 
@@ -165,8 +159,7 @@ static taskq_status run_file(taskq_run *run, void *user)
     if (failure.error == 0 && result.failed) {
         failure = (taskq__file_failure){-EFBIG, "the result is too large for a report"};
     }
-    status = failure.error != 0 ? report_failure(run, &job, failure)
-                                : taskq_run_result(run, taskq__buf_text(&result));
+    status = failure.error != 0 ? report_failure(run, &job, failure) : taskq_run_result(run, taskq__buf_text(&result));
 
 out:
     taskq__buf_clear(&result);

@@ -33,10 +33,7 @@ int taskq__file_open_regular(int root_fd, const char *path, int64_t *size)
         return fd;
     }
     struct stat info;
-    int wrong = fstat(fd, &info) != 0   ? -errno
-                : S_ISREG(info.st_mode) ? 0
-                : S_ISDIR(info.st_mode) ? -EISDIR
-                                        : -EINVAL;
+    int wrong = fstat(fd, &info) != 0 ? -errno : S_ISREG(info.st_mode) ? 0 : S_ISDIR(info.st_mode) ? -EISDIR : -EINVAL;
     if (wrong != 0) {
         close(fd);
         return wrong;
@@ -88,8 +85,7 @@ static void emit_content(taskq__buf *result, taskq_text content, bool base64, bo
         }
         content = taskq__text_is_utf8(whole) ? whole : content;
     }
-    base64 = base64 || !taskq__text_is_utf8(content) ||
-             escaped_bytes(content) > content.size / 3 * 4 + CHUNK_BYTES;
+    base64 = base64 || !taskq__text_is_utf8(content) || escaped_bytes(content) > content.size / 3 * 4 + CHUNK_BYTES;
     taskq__emit_key(result, "content");
     if (base64) {
         taskq__buf_add_char(result, '"');

@@ -11,10 +11,13 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CONNECT_TIMEOUT_MS 10000
 #define REDIRECTS_MAX 5
+#define SHOWN_URL_BYTES 200
 #define IDLE_HANDLES_MAX 64 /* more are closed when their job ends */
 
 typedef struct http_handler {
@@ -60,9 +63,23 @@ static bool should_abort(void *user)
     return taskq_run_should_stop(user) != TASKQ_RUN_GOES_ON;
 }
 
+/* The URL for people: without the name and password that may stand in it, and cut. */
+static void show_url(const char *url, char out[SHOWN_URL_BYTES])
+{
+    const char *slashes = strstr(url, "://");
+    const char *host = slashes != NULL ? slashes + 3 : url;
+    size_t authority = strcspn(host, "/?#");
+    for (size_t i = authority; i > 0; i--) {
+        if (host[i - 1] == '@') {
+            snprintf(out, SHOWN_URL_BYTES, "%.*s%s", (int)(host - url), url, host + i);
+            return;
+        }
+    }
+    snprintf(out, SHOWN_URL_BYTES, "%s", url);
+}
+
 /* No answer came. What can never come is final. */
-static taskq_status report_no_answer(taskq_run *run, const taskq__http_payload *payload,
-                                     const taskq__http_reply *reply)
+static taskq_status report_no_answer(taskq_run *run, const taskq__http_payload *payload, const taskq__http_reply *reply)
 {
     const char *code = NULL;
     bool final = true;
@@ -91,17 +108,19 @@ static taskq_status report_no_answer(taskq_run *run, const taskq__http_payload *
     if (final) {
         taskq_run_no_retry(run);
     }
-    const char *hint =
-        reply->class == TASKQ__HTTP_REFUSED
-            ? "; private, loopback and link-local addresses are refused unless the worker allows them"
-            : "";
-    return taskq_run_fail(run, code, "%s %.200s: %s: %s%s", payload->method, payload->url,
-                          taskq__http_class_name(reply->class), reply->text, hint);
+    const char *hint = reply->class == TASKQ__HTTP_REFUSED
+                           ? "; private, loopback and link-local addresses are refused unless the worker allows them"
+                           : "";
+    char url[SHOWN_URL_BYTES];
+    show_url(payload->url, url);
+    const char *class = taskq__http_class_name(reply->class);
+    bool says_more = reply->text[0] != '\0' && strcmp(reply->text, class) != 0;
+    return taskq_run_fail(run, code, "%s %s: %s%s%s%s", payload->method, url, class, says_more ? ": " : "",
+                          says_more ? reply->text : "", hint);
 }
 
 /* An answer came, and not one that was asked for. */
-static taskq_status report_answer(taskq_run *run, const taskq__http_payload *payload,
-                                  const taskq__http_reply *reply)
+static taskq_status report_answer(taskq_run *run, const taskq__http_payload *payload, const taskq__http_reply *reply)
 {
     int32_t status = reply->status;
     bool again = status >= 500 || status == 408 || status == 425 || status == 429;
@@ -113,8 +132,9 @@ static taskq_status report_answer(taskq_run *run, const taskq__http_payload *pay
         int64_t most_ms = taskq_run_job(run)->backoff.max_ms;
         taskq_run_retry_in(run, delay_ms < most_ms ? delay_ms : most_ms);
     }
-    return taskq_run_fail(run, "http-status", "%s %.200s answered %" PRId32 "%s", payload->method,
-                          payload->url, status,
+    char url[SHOWN_URL_BYTES];
+    show_url(payload->url, url);
+    return taskq_run_fail(run, "http-status", "%s %s answered %" PRId32 "%s", payload->method, url, status,
                           again ? "" : ", which is not an answer that another try would change");
 }
 
@@ -163,8 +183,7 @@ static taskq_status run_http(taskq_run *run, void *user)
     taskq_status status = taskq__http_payload_read(taskq_run_job(run), &payload, &err);
     if (status != TASKQ_OK) {
         taskq_run_no_retry(run);
-        status = taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload",
-                                err.text);
+        status = taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload", err.text);
         goto out;
     }
     status = call(run, handler, &payload, &reply);
@@ -195,8 +214,7 @@ static void close_handler(void *user)
     free(handler);
 }
 
-taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *options,
-                                      taskq_error *err)
+taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *options, taskq_error *err)
 {
     if (worker == NULL || (options != NULL && options->struct_size < sizeof(*options))) {
         return taskq__fail(err, TASKQ_EINVAL,

@@ -21,8 +21,7 @@
 static bool is_token(const char *text)
 {
     for (const char *c = text; *c != '\0'; c++) {
-        bool letter_or_digit =
-            (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+        bool letter_or_digit = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
         if (!letter_or_digit && strchr("!#$%&'*+-.^_`|~", *c) == NULL) {
             return false;
         }
@@ -61,10 +60,19 @@ static taskq_status add_header(taskq__http_payload *out, const char *name, const
     if (line == NULL) {
         return taskq__fail_memory(err);
     }
-    /* libcurl takes "Name;" for a header without a value */
-    snprintf(line, size, value[0] != '\0' ? "%s: %s" : "%s;%s", name, value);
+    snprintf(line, size, "%s: %s", name, value);
     out->headers[out->header_count++] = line;
     return TASKQ_OK;
+}
+
+/* "http:///x": libcurl would take the path's first segment for the host. */
+static bool has_empty_host(const char *url)
+{
+    const char *colon = strchr(url, ':');
+    if (colon == NULL || strspn(colon + 1, "/") < 2) {
+        return false; /* not of this form: the transport says what it is */
+    }
+    return strspn(colon + 1, "/") > 2 || colon[3] == '\0' || strchr("?#", colon[3]) != NULL;
 }
 
 static bool has_header(const taskq__value *headers, const char *name)
@@ -84,8 +92,7 @@ static taskq_status read_headers(const taskq__value *headers, taskq__http_payloa
         return taskq__fail_field(err, TASKQ_EINVAL, "/headers", "must be an object of strings");
     }
     if (taskq__value_count(headers) > TASKQ__HTTP_HEADERS_MAX) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "/headers", "holds more than %d headers",
-                                 TASKQ__HTTP_HEADERS_MAX);
+        return taskq__fail_field(err, TASKQ_EINVAL, "/headers", "holds more than %d headers", TASKQ__HTTP_HEADERS_MAX);
     }
     for (const taskq__value *h = taskq__value_first(headers); h != NULL; h = taskq__value_next(h)) {
         const char *name = taskq__value_key(h), *value = taskq__value_as_string(h);
@@ -96,8 +103,7 @@ static taskq_status read_headers(const taskq__value *headers, taskq__http_payloa
                                      name);
         }
         if (is_framing(name)) {
-            return taskq__fail_field(err, TASKQ_EINVAL, "/headers", "\"%.100s\" is set by the worker itself",
-                                     name);
+            return taskq__fail_field(err, TASKQ_EINVAL, "/headers", "\"%.100s\" is set by the worker itself", name);
         }
         taskq_status status = add_header(out, name, value, err);
         if (status != TASKQ_OK) {
@@ -125,16 +131,14 @@ static taskq_status read_expected(const taskq__value *list, taskq__http_payload 
     return TASKQ_OK;
 }
 
-static taskq_status read_body(const taskq__value *payload, taskq__http_payload *out, bool *is_json,
-                              taskq_error *err)
+static taskq_status read_body(const taskq__value *payload, taskq__http_payload *out, bool *is_json, taskq_error *err)
 {
     const taskq__value *body = taskq__value_member(payload, "body");
     *is_json = false;
     if (body == NULL || taskq__value_kind_of(body) == TASKQ__VALUE_NULL) {
         return TASKQ_OK;
     }
-    if (taskq__value_kind_of(body) !=
-        TASKQ__VALUE_STRING) { /* as such: the very text, not what a parser makes of it */
+    if (taskq__value_kind_of(body) != TASKQ__VALUE_STRING) { /* as such: the very text, not what a parser makes of it */
         out->body = taskq__doc_span(out->doc, "body");
         *is_json = true;
         return TASKQ_OK;
@@ -152,8 +156,7 @@ static taskq_status add_own_headers(const taskq_job *job, const taskq__value *gi
     char text[80];
     taskq_status status = TASKQ_OK;
     if (out->body.data != NULL && !has_header(given, "Content-Type")) {
-        status = add_header(out, "Content-Type", json_body ? "application/json" : "text/plain; charset=utf-8",
-                            err);
+        status = add_header(out, "Content-Type", json_body ? "application/json" : "text/plain; charset=utf-8", err);
     }
     if (status == TASKQ_OK && !has_header(given, "Idempotency-Key")) {
         snprintf(text, sizeof(text), "taskq-%" PRId64 "-%" PRId64, job->id, job->created_at_ms);
@@ -174,11 +177,11 @@ static taskq_status add_own_headers(const taskq_job *job, const taskq__value *gi
 static taskq_status read_numbers(const taskq__value *payload, taskq__http_payload *out, taskq_error *err)
 {
     int64_t bytes = 0;
-    taskq_status status = taskq__value_int(payload, "timeout_ms", false, TIMEOUT_MS_DEFAULT, 1,
-                                           TASKQ_TIMEOUT_MS_MAX, &out->timeout_ms, err);
+    taskq_status status = taskq__value_int(payload, "timeout_ms", false, TIMEOUT_MS_DEFAULT, 1, TASKQ_TIMEOUT_MS_MAX,
+                                           &out->timeout_ms, err);
     if (status == TASKQ_OK) {
-        status = taskq__value_int(payload, "max_response_bytes", false, RESPONSE_BYTES_DEFAULT, 0, INT32_MAX,
-                                  &bytes, err);
+        status =
+            taskq__value_int(payload, "max_response_bytes", false, RESPONSE_BYTES_DEFAULT, 0, INT32_MAX, &bytes, err);
     }
     if (status == TASKQ_OK) {
         status = taskq__value_bool(payload, "follow_redirects", true, &out->follow_redirects, err);
@@ -190,8 +193,7 @@ static taskq_status read_numbers(const taskq__value *payload, taskq__http_payloa
 taskq_status taskq__http_payload_read(const taskq_job *job, taskq__http_payload *out, taskq_error *err)
 {
     static const char *const fields[] = {
-        "method",     "url",           "headers",          "body",
-        "timeout_ms", "expect_status", "follow_redirects", "max_response_bytes",
+        "method", "url", "headers", "body", "timeout_ms", "expect_status", "follow_redirects", "max_response_bytes",
         NULL,
     };
     memset(out, 0, sizeof(*out));
@@ -211,6 +213,9 @@ taskq_status taskq__http_payload_read(const taskq_job *job, taskq__http_payload 
         (status = read_numbers(payload, out, err)) != TASKQ_OK ||
         (status = read_body(payload, out, &json_body, err)) != TASKQ_OK) {
         return status;
+    }
+    if (has_empty_host(out->url)) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/url", "names no host");
     }
     if (!is_token(out->method)) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/method", "is no HTTP method");

@@ -116,9 +116,8 @@ taskq_status taskq__http_result_set(taskq_run *run, const taskq__http_reply *rep
     taskq__emit_key(&result, "duration_ms");
     taskq__emit_int(&result, reply->duration_ms);
     taskq__emit_close(&result, '}');
-    taskq_status status = result.failed
-                              ? taskq_run_fail(run, "no-resources", "the answer does not fit into a result")
-                              : taskq_run_result(run, taskq__buf_text(&result));
+    taskq_status status = result.failed ? taskq_run_fail(run, "no-resources", "the answer does not fit into a result")
+                                        : taskq_run_result(run, taskq__buf_text(&result));
     taskq__buf_clear(&result);
     return status;
 }

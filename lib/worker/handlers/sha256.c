@@ -41,8 +41,8 @@ bool taskq__sha256_end(taskq__sha256 *sum, char hex[TASKQ__SHA256_HEX_BYTES + 1]
     if (sum == NULL) {
         return false;
     }
-    bool done = !sum->failed && EVP_DigestFinal_ex(sum->context, digest, &size) == 1 &&
-                size * 2 == TASKQ__SHA256_HEX_BYTES;
+    bool done =
+        !sum->failed && EVP_DigestFinal_ex(sum->context, digest, &size) == 1 && size * 2 == TASKQ__SHA256_HEX_BYTES;
     EVP_MD_CTX_free(sum->context);
     free(sum);
     for (unsigned i = 0; done && i < size; i++) {

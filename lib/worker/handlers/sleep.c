@@ -26,14 +26,12 @@ static taskq_status run_sleep(taskq_run *run, void *user)
         status = taskq__value_only(taskq__doc_root(doc), fields, &err);
     }
     if (status == TASKQ_OK) {
-        status = taskq__value_int(taskq__doc_root(doc), "duration_ms", true, 0, 0, SLEEP_MS_MAX, &duration_ms,
-                                  &err);
+        status = taskq__value_int(taskq__doc_root(doc), "duration_ms", true, 0, 0, SLEEP_MS_MAX, &duration_ms, &err);
     }
     taskq__doc_free(doc);
     if (status != TASKQ_OK) {
         taskq_run_no_retry(run);
-        return taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload",
-                              err.text);
+        return taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload", err.text);
     }
 
     if (taskq_run_sleep(run, duration_ms) != TASKQ_RUN_GOES_ON) {
