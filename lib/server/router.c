@@ -10,8 +10,8 @@
 
 static const taskq__route routes[] = {
     {"POST", "/jobs", taskq__jobs_post, TASKQ__ROLE_PRODUCER, TASKQ__ROUTE_BODY},
-    {"GET", "/next-job", taskq__claim_get, TASKQ__ROLE_WORKER, TASKQ__ROUTE_NO_HEAD | TASKQ__ROUTE_QUERY},
-    {"POST", "/next-job", taskq__claim_post, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
+    {"GET", "/next-job", taskq__next_job_get, TASKQ__ROLE_WORKER, TASKQ__ROUTE_NO_HEAD | TASKQ__ROUTE_QUERY},
+    {"POST", "/next-job", taskq__next_job_post, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
     {"POST", "/jobs/complete", taskq__complete_many, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
     {"POST", "/jobs/heartbeat", taskq__heartbeat_many, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
     {"POST", "/jobs/bulk", taskq__jobs_bulk, TASKQ__ROLE_ADMIN, TASKQ__ROUTE_BODY},
