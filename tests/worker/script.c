@@ -128,7 +128,7 @@ static void complete(script *s, const fake_request *request, fake_answer *answer
     answer->hold = s->keeps_reports;
     if (request->held_ms > 0) {
         free(w.data);
-        answer->cut = true;
+        answer->status = 500;
         return; /* it was done before */
     }
     put(&w, "{\"results\":[");
