@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -67,6 +68,46 @@ int program_wait_signal(int64_t timeout_ms)
         number = timeout_ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &wait);
     } while (number < 0 && errno == EINTR);
     return number > 0 ? number : 0;
+}
+
+/* The first line; NULL, or what is wrong. */
+static const char *read_first_line(const char *path, char line[PROGRAM_TOKEN_BYTES_MAX])
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return strerror(errno);
+    }
+    setvbuf(file, NULL, _IONBF, 0); /* a secret stays in no buffer but the caller's */
+    const char *why = NULL;
+    if (fgets(line, PROGRAM_TOKEN_BYTES_MAX, file) == NULL) {
+        why = ferror(file) ? strerror(errno) : "the file is empty";
+    } else if (strchr(line, '\n') == NULL && fgetc(file) != EOF) {
+        why = "the first line is longer than a token can be";
+    } else {
+        line[strcspn(line, "\r\n")] = '\0';
+        why = line[0] == '\0' ? "the first line is empty" : NULL;
+    }
+    fclose(file);
+    return why;
+}
+
+bool program_read_token(const char *program, const options *opts, char token[PROGRAM_TOKEN_BYTES_MAX])
+{
+    const char *path = options_string(opts, "token-file"), *given = getenv("TASKQ_TOKEN");
+    const char *from = path != NULL ? path : "TASKQ_TOKEN", *why = NULL;
+    token[0] = '\0';
+    if (path != NULL) {
+        why = read_first_line(path, token);
+    } else if (given != NULL && strlen(given) >= PROGRAM_TOKEN_BYTES_MAX) {
+        why = "it is longer than a token can be";
+    } else if (given != NULL) {
+        memcpy(token, given, strlen(given) + 1);
+    }
+    unsetenv("TASKQ_TOKEN");
+    if (why != NULL) {
+        fprintf(stderr, "%s: %s%s: %s\n", program, path != NULL ? "--token-file: " : "", from, why);
+    }
+    return why == NULL;
 }
 
 void program_print_version(const char *program)

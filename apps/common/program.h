@@ -32,6 +32,11 @@ void program_block_signals(void);
 /* The next of the three; 0 after so many milliseconds without one (-1: never). */
 int program_wait_signal(int64_t timeout_ms);
 
+enum { PROGRAM_TOKEN_BYTES_MAX = 4096 };
+/* The token: the first line of the file that --token-file names, else TASKQ_TOKEN, else "". The environment is cleared of it, so that nothing
+ * that the process starts sees it. False: there is none to be had, and that has been said. The caller wipes it. */
+bool program_read_token(const char *program, const options *opts, char token[PROGRAM_TOKEN_BYTES_MAX]);
+
 /* "taskq-server 0.1.0" on standard output. */
 void program_print_version(const char *program);
 

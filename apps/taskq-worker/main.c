@@ -10,14 +10,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <taskq/worker.h>
 
-enum { TOKEN_BYTES_MAX = 4096, OTHER_DESCRIPTORS = 128 };
+enum { OTHER_DESCRIPTORS = 128 };
 
 static const option_spec specs[] = {
     {"server", 0, OPTION_LIST, "URL", "the server; several: the next one is asked when one is out of reach",
@@ -54,40 +53,6 @@ static int help(void)
     return EXIT_DONE;
 }
 
-/* The first line of the file. False: it cannot be read, and that has been said. */
-static bool read_token_file(const char *path, char token[TOKEN_BYTES_MAX])
-{
-    FILE *file = fopen(path, "re");
-    bool read = file != NULL && fgets(token, TOKEN_BYTES_MAX, file) != NULL;
-    if (!read) {
-        fprintf(stderr, "taskq-worker: --token-file: %s: %s\n", path,
-                file != NULL && !ferror(file) ? "the file is empty" : strerror(errno));
-    } else {
-        token[strcspn(token, "\r\n")] = '\0';
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return read;
-}
-
-/* From its file, or from the environment, which is then cleared so that nothing that a job starts sees it. */
-static bool read_token(const options *opts, char token[TOKEN_BYTES_MAX])
-{
-    const char *path = options_string(opts, "token-file");
-    const char *from_environment = getenv("TASKQ_TOKEN");
-    token[0] = '\0';
-    if (path == NULL && from_environment != NULL) {
-        if (strlen(from_environment) >= TOKEN_BYTES_MAX) {
-            fprintf(stderr, "taskq-worker: TASKQ_TOKEN is longer than a token can be\n");
-            return false;
-        }
-        memcpy(token, from_environment, strlen(from_environment) + 1);
-    }
-    unsetenv("TASKQ_TOKEN");
-    return path == NULL || read_token_file(path, token);
-}
-
 static taskq_status add_handlers(taskq_worker *worker, const options *opts, taskq_error *err)
 {
     const char *root = options_string(opts, "file-root");
@@ -100,8 +65,8 @@ static taskq_status add_handlers(taskq_worker *worker, const options *opts, task
 
 static taskq_status open_worker(const options *opts, const taskq_log *log, taskq_worker **worker, taskq_error *err)
 {
-    char token[TOKEN_BYTES_MAX];
-    if (!read_token(opts, token)) {
+    char token[PROGRAM_TOKEN_BYTES_MAX];
+    if (!program_read_token("taskq-worker", opts, token)) {
         return TASKQ_EINVAL;
     }
     taskq_worker_options wanted = TASKQ_WORKER_OPTIONS_INIT;

@@ -9,12 +9,7 @@
 
 #include <taskq/version.h>
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define TOKEN_BYTES_MAX 4096
 
 static const option_spec common_specs[] = {
     {"server", 0, OPTION_LIST, "URL", "a server; several are tried in order", "http://127.0.0.1:7070", 0, 0, NULL},
@@ -83,32 +78,6 @@ static const cli_command *find_command(const char *name)
     return NULL;
 }
 
-/* The token from its file, or from the environment, which is then cleared so that no child sees it. False: said so. */
-static bool read_token(const options *opts, char token[TOKEN_BYTES_MAX])
-{
-    const char *path = options_string(opts, "token-file");
-    const char *from_environment = getenv("TASKQ_TOKEN");
-    token[0] = '\0';
-    if (path == NULL && from_environment != NULL && strlen(from_environment) < TOKEN_BYTES_MAX) {
-        memcpy(token, from_environment, strlen(from_environment) + 1);
-    }
-    unsetenv("TASKQ_TOKEN");
-    if (path == NULL) {
-        return true;
-    }
-    size_t size = 0;
-    char *text = cli_read_file(path, TOKEN_BYTES_MAX - 1, &size);
-    if (text == NULL) {
-        return false;
-    }
-    size_t end = strcspn(text, "\r\n");
-    memcpy(token, text, end);
-    token[end] = '\0';
-    explicit_bzero(text, size);
-    free(text);
-    return true;
-}
-
 static cli_output output_of(const char *word)
 {
     return strcmp(word, "json") == 0    ? OUTPUT_JSON
@@ -119,7 +88,7 @@ static cli_output output_of(const char *word)
 
 static int run_command(const cli_command *command, const options *opts)
 {
-    char token[TOKEN_BYTES_MAX];
+    char token[PROGRAM_TOKEN_BYTES_MAX];
     taskq_error err = TASKQ_ERROR_INIT;
     cli_call cli = {.opts = opts, .output = output_of(options_string(opts, "output"))};
     cli.argument_count = options_positionals(opts, &cli.arguments);
@@ -127,7 +96,7 @@ static int run_command(const cli_command *command, const options *opts)
         return cli_usage("%s takes %s", command->name,
                          command->arguments[0] != '\0' ? command->arguments : "no arguments");
     }
-    if (!read_token(opts, token)) {
+    if (!program_read_token("taskq", opts, token)) {
         return EXIT_USAGE;
     }
     taskq_client_options connection = TASKQ_CLIENT_OPTIONS_INIT;

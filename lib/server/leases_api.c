@@ -66,7 +66,7 @@ static void claim(taskq_server *server, const taskq__request *request, taskq__re
     taskq_jobs_free(jobs);
 }
 
-void taskq__claim_get(taskq_server *server, taskq__request *request, taskq__reply *reply)
+void taskq__next_job_get(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
     taskq__wire_claim wanted = {.limit = 0};
     taskq_error err = TASKQ_ERROR_INIT;
@@ -96,7 +96,7 @@ void taskq__claim_get(taskq_server *server, taskq__request *request, taskq__repl
     claim(server, request, reply, &wanted);
 }
 
-void taskq__claim_post(taskq_server *server, taskq__request *request, taskq__reply *reply)
+void taskq__next_job_post(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
     taskq__json json;
     taskq__wire_claim wanted = {.limit = 0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds the endpoint of a request. Which there are, and who may call them, stands in openapi.json. The path is compared as it came over the wire;
- * nothing is decoded, normalised or folded first, so %2f, //, .. and upper case reach nothing.
+ * Finds the endpoint of a request. Which there are, and who may call them, stands in openapi.json. The path is compared as it came
+ * over the wire; nothing is decoded, normalised or folded first, so %2f, //, .. and upper case reach nothing.
  */
 #include "core/text.h"
 #include "server/api.h"

@@ -23,6 +23,8 @@ enum {
     TASKQ__CONCURRENCY_MAX = 1000,
     TASKQ__BEAT_EVERY_MS_MAX = 5000,
     TASKQ__REQUEST_TIMEOUT_MS = 15000, /* of a report or heartbeat; a poll gets its wait on top */
+    TASKQ__CONNECT_TIMEOUT_MS = 3000,  /* another server is tried rather than waited for */
+    TASKQ__CONNECT_AT_END_MS = 1000,   /* once the worker is told to stop */
     TASKQ__REPORT_BODY_BYTES_MAX = 512 << 10,
     TASKQ__REPLY_BYTES_MAX = 64 << 20,
     TASKQ__LET_GO_AFTER_MS = 200, /* a handler that was told to stop and did not: its slot is given to another thread */
@@ -91,6 +93,7 @@ void taskq__pool_clear(taskq__pool *pool);         /* after join */
 typedef struct taskq__claim {
     bool wanted_again; /* the answer was lost */
     bool in_flight;    /* by poll or by report */
+    bool may_hold;     /* a request whose answer was lost may have leased something */
     taskq__exchange *poll;
     char id[TASKQ__POLL_ID_BYTES];
     uint32_t limit;                              /* slots that are kept for it; 0: there is no claim */
@@ -98,6 +101,11 @@ typedef struct taskq__claim {
     uint32_t early;                              /* empty answers in a row that came before their time */
     uint32_t server;
     uint64_t answers; /* counted for the blocking poll */
+    /* at the worker's end */
+    taskq__exchange *recall; /* the same claim, asked for once more */
+    uint32_t recall_server;
+    uint32_t asks;                                    /* that were answered */
+    int64_t ask_at_ms, reach_until_ms, give_up_at_ms; /* give_up_at_ms 0: it has not begun */
 } taskq__claim;
 
 typedef struct taskq__reporter {
@@ -185,6 +193,8 @@ typedef enum taskq__verdict {
     TASKQ__BAD_REQUEST /* another 4xx: what was sent is at fault */
 } taskq__verdict;
 taskq__verdict taskq__worker_judge(taskq_worker *worker, uint32_t server, const taskq__answer *answer);
+/* Something may have been done, though no 2xx says so. */
+bool taskq__answer_leaves_open(const taskq__answer *answer);
 /* The server answered what cannot be read: the breaker is told. */
 void taskq__worker_misread(taskq_worker *worker, uint32_t server, const char *what);
 /* The server to ask now; false: none can be asked, `next_in_ms` says when. Whoever picks one posts to it. */
@@ -230,14 +240,24 @@ uint32_t taskq__tasks_free_slots(const taskq_worker *worker);
 /* Time-outs, slots to give away, the end of the shutdown time. */
 void taskq__tasks_look_at_time(taskq_worker *worker, int64_t now_ms, int64_t *next_in_ms);
 
-/* ---- the three conversations ------------------------------------------------------------------------------------------------------- */
+/* ---- the conversations ------------------------------------------------------------------------------------------------------------- */
 
 void taskq__poller_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in_ms);
-void taskq__poller_hang_up(taskq_worker *worker); /* unless an answer is arriving */
 /* The members of a claim, for a poll or for the `next` of a report: begins a claim, or repeats the one whose answer was lost. */
 void taskq__claim_write(taskq_worker *worker, taskq__buf *buf, uint32_t limit, int64_t wait_ms);
 void taskq__claim_answered(taskq_worker *worker); /* what it brought has been taken */
-void taskq__claim_failed(taskq_worker *worker);   /* it is asked again under the same id */
+/* It is asked again under the same id. `may_hold`: this try may have leased something. */
+void taskq__claim_failed(taskq_worker *worker, bool may_hold);
+/* Posted to a server that was picked. NULL: that failed and was noted. */
+taskq__exchange *taskq__claim_post(taskq_worker *worker, uint32_t server, uint32_t limit, int64_t wait_ms,
+                                   taskq__answer_fn *done);
+/* Takes the jobs of an answer; false: there was none that can be read, and the claim has failed. */
+bool taskq__claim_read(taskq_worker *worker, uint32_t server, const taskq__answer *answer, uint32_t *brought);
+
+/* A stopped worker's claim: asked for once more, so that nothing stays leased. */
+void taskq__recall_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in_ms);
+/* Is the end to wait for it? `next_in_ms` says when to look again. */
+bool taskq__recall_goes_on(const taskq_worker *worker, int64_t now_ms, int64_t *next_in_ms);
 
 void taskq__reporter_advance(taskq_worker *worker, bool with_next, int64_t *next_in_ms);
 void taskq__heart_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in_ms);

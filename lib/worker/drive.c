@@ -48,7 +48,6 @@ static void see_stop(taskq_worker *worker, int64_t now_ms)
         worker->flush_deadline_ms = worker->stop_deadline_ms + TASKQ__FLUSH_MS;
         taskq__log_format(&worker->log, TASKQ_LOG_INFO, "worker", "stopping: no more polls, %u jobs are running",
                           atomic_load(&worker->running));
-        taskq__poller_hang_up(worker);
         for (taskq__task *task = worker->first; task != NULL; task = task->next) {
             if (task->state == TASKQ__TASK_WAITING) {
                 taskq__task_release(task);
@@ -106,6 +105,8 @@ taskq_status taskq__worker_advance(taskq_worker *worker, uint32_t what, int64_t 
         }
         if (claims) {
             taskq__poller_advance(worker, now_ms, next_in_ms);
+        } else if (worker->stop_seen_at_ms != 0 && (what & TASKQ__DO_REPORT) != 0) {
+            taskq__recall_advance(worker, now_ms, next_in_ms);
         }
         taskq_status status = taskq__transport_step(worker->transport, &transport_in_ms, err);
         if (status != TASKQ_OK) {
@@ -147,8 +148,16 @@ static bool has_ended(taskq_worker *worker, int64_t *next_in_ms)
     if (worker->stop_seen_at_ms == 0) {
         return false;
     }
-    bool talking = worker->claim.in_flight || worker->reporter.exchange != NULL || worker->reporter.releasing > 0;
-    if (atomic_load(&worker->stops) > 1 || (!talking && taskq__tasks_are_over(worker, now_ms))) {
+    if (atomic_load(&worker->stops) > 1) {
+        return true;
+    }
+    bool talking = taskq__recall_goes_on(worker, now_ms, next_in_ms) || worker->reporter.exchange != NULL ||
+                   worker->reporter.releasing > 0;
+    if (!talking && taskq__tasks_are_over(worker, now_ms)) {
+        if (worker->claim.limit > 0) {
+            taskq__log_format(&worker->log, TASKQ_LOG_WARN, "worker",
+                              "what became of the last poll is not known: the leases of jobs that it got will run out");
+        }
         return true;
     }
     if (now_ms >= worker->flush_deadline_ms) {
@@ -301,11 +310,12 @@ bool taskq__worker_flush(taskq_worker *worker, int64_t patience_ms)
     for (;;) {
         int64_t next_in_ms = NEXT_MS_MAX;
         taskq_status status = taskq__worker_advance(worker, TASKQ__DO_REPORT | TASKQ__DO_BEAT, &next_in_ms, NULL);
-        if (atomic_load(&worker->reports_waiting) == 0) {
+        bool recalls = taskq__recall_goes_on(worker, taskq__worker_now_ms(worker), &next_in_ms);
+        if (atomic_load(&worker->reports_waiting) == 0 && !recalls) {
             return true;
         }
-        bool talking =
-            worker->reporter.exchange != NULL || worker->reporter.releasing > 0 || worker->heart.exchange != NULL;
+        bool talking = recalls || worker->reporter.exchange != NULL || worker->reporter.releasing > 0 ||
+                       worker->heart.exchange != NULL;
         if (!talking) {
             /* Breakers are open: it waits for the next trial, but not long. */
             if (waited_ms + next_in_ms > patience_ms) {

@@ -27,6 +27,7 @@ void taskq__claim_write(taskq_worker *worker, taskq__buf *buf, uint32_t limit, i
     taskq__claim *claim = &worker->claim;
     if (!claim->wanted_again) {
         draw_id(worker);
+        claim->may_hold = false;
         claim->limit = limit < TASKQ_CLAIM_JOBS_MAX ? limit : TASKQ_CLAIM_JOBS_MAX;
     }
     claim->wanted_again = false;
@@ -59,17 +60,20 @@ void taskq__claim_write(taskq_worker *worker, taskq__buf *buf, uint32_t limit, i
 void taskq__claim_answered(taskq_worker *worker)
 {
     taskq__claim *claim = &worker->claim;
-    claim->in_flight = claim->wanted_again = false;
-    claim->limit = 0;
+    claim->in_flight = false;
+    if (claim->poll == NULL && claim->recall == NULL && !claim->wanted_again) {
+        claim->limit = 0;
+    }
     claim->answers++;
     worker->ask_limit = worker->ask_once ? 0 : worker->ask_limit;
     worker->dirty = true;
 }
 
-void taskq__claim_failed(taskq_worker *worker)
+void taskq__claim_failed(taskq_worker *worker, bool may_hold)
 {
     worker->claim.in_flight = false;
     worker->claim.wanted_again = true;
+    worker->claim.may_hold = worker->claim.may_hold || may_hold;
     worker->dirty = true;
 }
 
@@ -78,7 +82,8 @@ static void note_emptiness(taskq_worker *worker, uint32_t brought)
 {
     taskq__claim *claim = &worker->claim;
     int64_t now_ms = taskq__worker_now_ms(worker);
-    if (brought > 0 || claim->wait_ms == 0 || now_ms - claim->asked_at_ms >= claim->wait_ms / 2) {
+    if (brought > 0 || claim->wait_ms == 0 || worker->stop_seen_at_ms != 0 ||
+        now_ms - claim->asked_at_ms >= claim->wait_ms / 2) {
         claim->early = 0;
         return;
     }
@@ -89,7 +94,7 @@ static void note_emptiness(taskq_worker *worker, uint32_t brought)
 
 /* A server that holds as many polls as it can answers 503 and takes reports all the same: where there is no other server, only the poll is put
  * off. True: that was it. */
-static bool is_put_off(taskq_worker *worker, const taskq__answer *answer)
+static bool is_put_off(taskq_worker *worker, uint32_t server, const taskq__answer *answer)
 {
     taskq__claim *claim = &worker->claim;
     if (answer->class != TASKQ__HTTP_OK || (answer->status != 503 && answer->status != 429) ||
@@ -99,45 +104,70 @@ static bool is_put_off(taskq_worker *worker, const taskq__answer *answer)
     int64_t pause_ms = answer->retry_after_ms < PUT_OFF_MS_MAX ? answer->retry_after_ms : PUT_OFF_MS_MAX;
     claim->not_before_ms =
         taskq__worker_now_ms(worker) + pause_ms + (int64_t)taskq__rng_below(&worker->rng, TASKQ__BREAKER_BASE_MS);
-    taskq__servers_answered(&worker->servers, claim->server);
+    taskq__servers_answered(&worker->servers, server);
     taskq__log_format(&worker->log, TASKQ_LOG_WARN, "worker",
                       "the server takes no poll now, it is asked again in %lld ms", (long long)pause_ms);
     return true;
+}
+
+bool taskq__claim_read(taskq_worker *worker, uint32_t server, const taskq__answer *answer, uint32_t *brought)
+{
+    char why[256];
+    taskq__list jobs;
+    if (is_put_off(worker, server, answer)) {
+        taskq__claim_failed(worker, taskq__answer_leaves_open(answer));
+        return false;
+    }
+    taskq__verdict verdict = taskq__worker_judge(worker, server, answer);
+    if (verdict != TASKQ__ANSWERED) {
+        if (verdict != TASKQ__AGAIN) {
+            taskq__worker_problem(answer, why, sizeof(why));
+            taskq__worker_misread(worker, server, why); /* it does not understand this worker's polls */
+        }
+        taskq__claim_failed(worker, taskq__answer_leaves_open(answer));
+        return false;
+    }
+    *brought = 0;
+    if (answer->status == 204) {
+        return true;
+    }
+    bool fine = taskq__list_open(&jobs, answer->body, "jobs");
+    *brought = fine ? taskq__tasks_take(worker, &jobs) : 0;
+    taskq__list_close(&jobs);
+    if (!fine) {
+        taskq__worker_misread(worker, server, "the answer to a poll is no list of jobs");
+        taskq__claim_failed(worker, true);
+    }
+    return fine;
 }
 
 static void poll_done(void *user, const taskq__answer *answer)
 {
     taskq_worker *worker = user;
     taskq__claim *claim = &worker->claim;
-    char why[256];
+    uint32_t brought;
     claim->poll = NULL;
-    if (is_put_off(worker, answer)) {
-        taskq__claim_failed(worker);
-        return;
+    if (taskq__claim_read(worker, claim->server, answer, &brought)) {
+        note_emptiness(worker, brought);
+        taskq__claim_answered(worker);
     }
-    taskq__verdict verdict = taskq__worker_judge(worker, claim->server, answer);
-    if (verdict != TASKQ__ANSWERED) {
-        if (verdict != TASKQ__AGAIN) {
-            taskq__worker_problem(answer, why, sizeof(why));
-            taskq__worker_misread(worker, claim->server, why); /* it does not understand this worker's polls */
-        }
-        taskq__claim_failed(worker);
-        return;
+}
+
+taskq__exchange *taskq__claim_post(taskq_worker *worker, uint32_t server, uint32_t limit, int64_t wait_ms,
+                                   taskq__answer_fn *done)
+{
+    taskq__buf body;
+    taskq__buf_init(&body, CLAIM_BODY_BYTES_MAX);
+    taskq__claim_write(worker, &body, limit, wait_ms);
+    taskq__exchange *exchange =
+        taskq__worker_post(worker, server, "/next-job", &body, wait_ms + TASKQ__REQUEST_TIMEOUT_MS, done, worker);
+    taskq__buf_clear(&body);
+    if (exchange == NULL) {
+        taskq__claim_failed(worker, false);
+        worker->dirty = false;
+        worker->claim.not_before_ms = taskq__worker_now_ms(worker) + EARLY_BASE_MS;
     }
-    uint32_t brought = 0;
-    if (answer->status != 204) {
-        taskq__list jobs;
-        bool fine = taskq__list_open(&jobs, answer->body, "jobs");
-        brought = fine ? taskq__tasks_take(worker, &jobs) : 0;
-        taskq__list_close(&jobs);
-        if (!fine) {
-            taskq__worker_misread(worker, claim->server, "the answer to a poll is no list of jobs");
-            taskq__claim_failed(worker);
-            return;
-        }
-    }
-    note_emptiness(worker, brought);
-    taskq__claim_answered(worker);
+    return exchange;
 }
 
 void taskq__poller_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in_ms)
@@ -158,30 +188,8 @@ void taskq__poller_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_i
     /* A server that is being tried is not asked to hold the poll: reports wait to know whether it is back. */
     bool trial = worker->servers.list[claim->server].state == TASKQ__BREAKER_HALF_OPEN;
     int64_t wait_ms = trial ? 0 : worker->ask_wait_ms;
-    taskq__buf body;
-    taskq__buf_init(&body, CLAIM_BODY_BYTES_MAX);
-    taskq__claim_write(worker, &body, limit, wait_ms);
-    claim->poll = taskq__worker_post(worker, claim->server, "/next-job", &body, wait_ms + TASKQ__REQUEST_TIMEOUT_MS,
-                                     poll_done, worker);
-    taskq__buf_clear(&body);
+    claim->poll = taskq__claim_post(worker, claim->server, limit, wait_ms, poll_done);
     if (claim->poll == NULL) {
-        taskq__claim_failed(worker);
-        worker->dirty = false;
-        claim->not_before_ms = now_ms + EARLY_BASE_MS;
         taskq__sooner(next_in_ms, EARLY_BASE_MS);
-    }
-}
-
-void taskq__poller_hang_up(taskq_worker *worker)
-{
-    taskq__claim *claim = &worker->claim;
-    claim->wanted_again = false;
-    if (claim->poll != NULL && !taskq__exchange_is_answering(claim->poll)) {
-        /* The server asks whether the client is still there before it leases, so nothing is leased to nobody. */
-        taskq__transport_cancel(worker->transport, claim->poll);
-        taskq__servers_abandoned(&worker->servers, claim->server, taskq__worker_now_ms(worker));
-        claim->poll = NULL;
-        claim->in_flight = false;
-        claim->limit = 0;
     }
 }

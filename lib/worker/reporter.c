@@ -149,7 +149,7 @@ static void read_answer(taskq_worker *worker, const taskq__answer *answer)
         taskq__worker_misread(worker, reporter->server, "the answer to reports is no list of results");
         take_back(worker, NULL);
         if (reporter->with_next) {
-            taskq__claim_failed(worker);
+            taskq__claim_failed(worker, true);
         }
     }
     taskq__list_close(&jobs);
@@ -171,7 +171,7 @@ static void reports_done(void *user, const taskq__answer *answer)
     taskq__task *only = NULL;
     take_back(worker, &only);
     if (reporter->with_next) {
-        taskq__claim_failed(worker);
+        taskq__claim_failed(worker, taskq__answer_leaves_open(answer));
     }
     if (verdict == TASKQ__AGAIN) {
         atomic_fetch_add(&worker->report_retries, reporter->sent);
@@ -242,7 +242,7 @@ void taskq__reporter_advance(taskq_worker *worker, bool with_next, int64_t *next
     if (reporter->exchange == NULL) {
         take_back(worker, NULL);
         if (reporter->with_next) {
-            taskq__claim_failed(worker);
+            taskq__claim_failed(worker, false);
         }
         taskq__sooner(next_in_ms, RETRY_MS);
     }

@@ -32,6 +32,7 @@ taskq__exchange *taskq__worker_post(taskq_worker *worker, uint32_t server, const
         .path = path,
         .body = taskq__buf_text(body),
         .timeout_ms = timeout_ms,
+        .connect_timeout_ms = worker->stop_seen_at_ms != 0 ? TASKQ__CONNECT_AT_END_MS : TASKQ__CONNECT_TIMEOUT_MS,
         .reply_bytes_max = TASKQ__REPLY_BYTES_MAX,
         .done = done,
         .user = user,
@@ -75,6 +76,12 @@ taskq__verdict taskq__worker_judge(taskq_worker *worker, uint32_t server, const 
     }
     taskq__servers_answered(&worker->servers, server);
     return answer->status == 413 ? TASKQ__TOO_LARGE : TASKQ__BAD_REQUEST;
+}
+
+bool taskq__answer_leaves_open(const taskq__answer *answer)
+{
+    return answer->class != TASKQ__HTTP_NO_CONNECT &&
+           (answer->class != TASKQ__HTTP_OK || answer->status < 400 || answer->status >= 500);
 }
 
 void taskq__worker_misread(taskq_worker *worker, uint32_t server, const char *what)

@@ -14,13 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum {
-    CONNECT_TIMEOUT_MS = 3000, /* another server is tried rather than waited for */
-    EVENTS_MAX = 64,
-    STEP_ROUNDS_MAX = 8,
-    URL_BYTES_MAX = 4096,
-    RETRY_AFTER_S_MAX = 3600
-};
+enum { EVENTS_MAX = 64, STEP_ROUNDS_MAX = 8, URL_BYTES_MAX = 4096, RETRY_AFTER_S_MAX = 3600 };
 
 struct taskq__exchange {
     taskq__exchange *previous, *next; /* of the transport's list */
@@ -179,7 +173,7 @@ static bool configure(taskq__exchange *exchange, const taskq__send *send)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)send->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)send->connect_timeout_ms);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, see_header);

@@ -117,7 +117,7 @@ typedef struct taskq__send {
     const char *base; /* "http://host:7070", with or without a '/' at its end */
     const char *path; /* "/jobs/complete", already escaped */
     taskq_text body;  /* JSON, copied; data NULL: none */
-    int64_t timeout_ms;
+    int64_t timeout_ms, connect_timeout_ms;
     size_t reply_bytes_max;
     taskq__answer_fn *done;
     void *user;

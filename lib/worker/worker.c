@@ -278,7 +278,7 @@ void taskq_worker_close(taskq_worker *worker)
     if (worker == NULL) {
         return;
     }
-    if (worker->transport != NULL && (worker->first != NULL || worker->pool_made)) {
+    if (worker->transport != NULL && (worker->first != NULL || worker->pool_made || worker->claim.limit > 0)) {
         give_back(worker);
     }
     while (worker->first != NULL) {

@@ -26,6 +26,13 @@ class AKey(ServerCase):
         again = self.api.expect(201, "POST", "/jobs", self.body, self.key).json
         self.assertEqual((again["id"], again["state"], again["version"]), (job["id"], "succeeded", 3))
 
+    def test_of_a_job_that_was_deleted_since_the_id_is_left(self):
+        job = self.api.expect(201, "POST", "/jobs", self.body, self.key).json
+        self.api.cancel(job["id"])
+        self.api.expect(204, "DELETE", f"/jobs/{job['id']}")
+        again = self.api.expect(201, "POST", "/jobs", self.body, self.key)
+        self.assertEqual(again.json, {"id": job["id"]})
+
     def test_the_same_key_with_another_body_is_refused(self):
         self.api.expect(201, "POST", "/jobs", self.body, self.key)
         self.refused(422, "invalid", "POST", "/jobs", {**self.body, "priority": 1}, headers=self.key)

@@ -73,7 +73,7 @@ class Filters(ServerCase):
         for query in ("state=bogus", "state=", "limit=0", "limit=1001", "limit=-1", "limit=abc", "limit=1.5", "limit=", "limit=1e2",
                       "limit=99999999999999999999", "colour=red", "Queue=a", "queue=a%20b", "queue=", "type=%C3%A9", "tag=" + "t" * 129,
                       "cursor=", "cursor=!!", "cursor=zzzzzzzz", "cursor=" + "A" * 500, "queue=a&queue=b", "limit=5&limit=5",
-                      "q=a&q=a", "poll=1", "offset=5", "=", "queue=%ff", "queue=%zz", "queue=%", "q=%00"):
+                      "q=a&q=a", "q=", "worker=", "poll=1", "offset=5", "=", "queue=%ff", "queue=%zz", "queue=%", "q=%00"):
             with self.subTest(query=query):
                 reply = self.api.get(f"/jobs?{query}")
                 if query == "q=%00":

@@ -162,6 +162,17 @@ class TheStore(FreshServerCase):
         self.assertEqual(self.second(folder / "garbage.db").returncode, 1)
         self.assertEqual(self.second(folder / "garbage.db", "--check", "--sweep-interval", "5").returncode, 2)
 
+    def test_check_says_that_a_store_could_not_be_made(self):
+        done = self.second("/nonexistent/taskq.db", "--check")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("/nonexistent", done.stderr)
+
+    def test_every_flag_has_its_environment_variable(self):
+        server = self.fresh_server()
+        done = run("TASKQ_SERVER", "--db", server.db, env={"TASKQ_CHECK": "1"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("ok", done.stdout)
+
     def test_a_copy_made_beside_a_running_server_is_a_whole_store(self):
         server = self.fresh_server()
         api = self.client_of(server)

@@ -66,6 +66,20 @@ class Command(WorkCase):
         self.assertEqual(len(table.splitlines()), 4)
         self.assertNotIn("\x1b", table)
 
+    def test_several_ids_are_an_array(self):
+        made = [self.enqueue()["id"], self.enqueue()["id"]]
+        self.assertEqual([job["id"] for job in self.json("get", *made)], made)
+        self.assertEqual(self.json("get", made[0])["id"], made[0])
+        self.assertEqual([job["state"] for job in self.json("cancel", *made)], ["canceled", "canceled"])
+
+    def test_a_flag_may_stand_in_the_environment(self):
+        done = run("TASKQ_CLI", "enqueue", "t", "--server", self.server.url, "-o", "json", env={"TASKQ_QUEUE": self.queue, "TASKQ_PRIORITY": "5"})
+        self.assertEqual((json.loads(done.stdout)["queue"], json.loads(done.stdout)["priority"]), (self.queue, 5))
+
+    def test_a_wait_that_takes_too_long_is_1(self):
+        done = run("TASKQ_CLI", "enqueue", "nobody", "--queue", self.queue, "--wait", "--wait-timeout", "300ms", "--server", self.server.url)
+        self.assertEqual((done.returncode, done.stdout), (FAILED, ""), done.stderr)
+
     def test_cancel_retry_and_delete(self):
         made = self.enqueue()
         self.taskq("cancel", made["id"])
@@ -117,9 +131,10 @@ class Command(WorkCase):
 
 class NoServer(FreshServerCase):
     def test_a_server_out_of_reach_is_5(self):
-        for arguments in (["get", "1"], ["enqueue", "t"], ["list"], ["stats"]):
+        for arguments in (["get", "1"], ["enqueue", "t"], ["list"], ["list", "-o", "json"], ["stats"]):
             done = run("TASKQ_CLI", *arguments, "--server", "http://127.0.0.1:1")
             self.assertEqual((done.returncode, done.stdout), (UNREACHABLE, ""), done.stderr)
+            self.assertNotIn("no jobs", done.stderr)
 
     def test_help_and_version_need_no_server(self):
         done = run("TASKQ_CLI", "--help")

@@ -64,7 +64,7 @@ class TheEnd(WorkCase):
     def test_whenever_it_is_stopped_it_leaves_nothing_leased(self):
         chance = random.Random(7)
         with self.feeding() as ids:
-            for _ in range(15):
+            for _ in range(30):
                 worker = self.worker("--concurrency", 4, "--poll-interval", "60s")
                 wait_until(lambda: self.jobs_of(worker))
                 time.sleep(chance.uniform(0, 0.05))  # not to wait for anything: the stop is to come at any moment

@@ -80,16 +80,37 @@ static unsigned claim(script *s, writer *w, const char *text)
     return count;
 }
 
+/* A poll that is asked again without a wait ends the one that is held. True: this one is over. */
+static bool is_ended(script *s, const fake_request *request, bool waits)
+{
+    const char *poll = strstr(request->body, "\"poll\":\"");
+    if (poll == NULL) {
+        return false;
+    }
+    if (!waits && s->deaf > 0) {
+        s->deaf--;
+    } else if (!waits) {
+        snprintf(s->ended_poll, sizeof(s->ended_poll), "%.32s", poll + 8);
+        fake_server_wake(s->server);
+    }
+    return waits && request->held_ms > 0 && strncmp(poll + 8, s->ended_poll, 32) == 0;
+}
+
 static void next_job(script *s, const fake_request *request, fake_answer *answer)
 {
+    const char *wait = strstr(request->body, "\"wait\":");
+    bool in_time = wait != NULL && (double)request->held_ms < strtod(wait + 7, NULL) * 1000;
+    bool ended = is_ended(s, request, wait != NULL);
+    if (ended && !s->keeps_back) {
+        answer->status = 204;
+        return;
+    }
     writer w = writer_begin();
     put(&w, "{\"jobs\":[");
-    double wait_s =
-        strstr(request->body, "\"wait\":") == NULL ? 0 : strtod(strstr(request->body, "\"wait\":") + 7, NULL);
     unsigned count = claim(s, &w, request->body);
     put(&w, "]}");
     answer->body = w.data;
-    answer->hold = count == 0 && !s->empty_at_once && (double)request->held_ms < wait_s * 1000;
+    answer->hold = !ended && in_time && (count == 0 ? !s->empty_at_once : s->keeps_back);
     answer->status = count == 0 ? 204 : 200;
 }
 
@@ -104,6 +125,12 @@ static void complete(script *s, const fake_request *request, fake_answer *answer
     writer w = writer_begin();
     const char *next = strstr(request->body, ",\"next\":");
     unsigned count = 0;
+    answer->hold = s->keeps_reports;
+    if (request->held_ms > 0) {
+        free(w.data);
+        answer->status = 500;
+        return; /* it was done before */
+    }
     put(&w, "{\"results\":[");
     for (const char *at = strstr(request->body, "{\"id\":"); at != NULL && (next == NULL || at < next);
          at = strstr(at + 1, "{\"id\":")) {

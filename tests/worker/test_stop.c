@@ -34,17 +34,22 @@ static void end(void)
     script_end(&s);
 }
 
-static void open_worker(int64_t shutdown_timeout_ms, taskq_handler_fn *handler)
+static void open_worker_of(uint32_t concurrency, int64_t shutdown_timeout_ms, taskq_handler_fn *handler)
 {
     const char *servers[] = {fake_server_url(s.server)};
     taskq_worker_options options = TASKQ_WORKER_OPTIONS_INIT;
     options.servers = servers;
     options.server_count = 1;
-    options.concurrency = 2;
+    options.concurrency = concurrency;
     options.poll_interval_ms = 60000;
     options.shutdown_timeout_ms = shutdown_timeout_ms;
     ck_assert_int_eq(taskq_worker_open(&options, &worker, NULL), TASKQ_OK);
     ck_assert_int_eq(taskq_worker_handle(worker, "t", handler, g, NULL), TASKQ_OK);
+}
+
+static void open_worker(int64_t shutdown_timeout_ms, taskq_handler_fn *handler)
+{
+    open_worker_of(2, shutdown_timeout_ms, handler);
 }
 
 static bool is_held(void *user)
@@ -67,16 +72,117 @@ static taskq_status step(void)
     return taskq_worker_step(worker, &next_in_ms, NULL);
 }
 
-START_TEST(a_stop_hangs_up_a_held_poll_and_ends_the_worker)
+START_TEST(a_stop_asks_the_held_poll_again_without_a_wait)
 {
     open_worker(30000, listen);
     script_drive(worker, is_held, NULL);
     taskq_worker_stop(worker);
     script_drive_to_end(worker); /* the poll would be held for a minute */
+    ck_assert_uint_eq(fake_server_count(s.server, "/next-job"), 2);
+    ck_assert_uint_eq(fake_server_hangups(s.server), 0);
+    char *first = fake_server_body(s.server, "/next-job", 0), *second = fake_server_body(s.server, "/next-job", 1);
+    char *wait = strstr(first, ",\"wait\":");
+    ck_assert_ptr_nonnull(wait);
+    *wait = '\0';
+    ck_assert_uint_eq(strlen(second), strlen(first) + 1);
+    ck_assert_int_eq(strncmp(first, second, strlen(first)), 0);
+    free(first);
+    free(second);
+}
+END_TEST
+
+START_TEST(what_the_held_poll_leases_while_the_worker_stops_is_given_back)
+{
+    s.keeps_back = true;
+    open_worker(30000, listen);
+    script_drive(worker, is_held, NULL);
+    script_add(&s, 60000, 60000);
+    script_drive_until_state(worker, &s, 1, 'l');
+    taskq_worker_stop(worker);
+    script_drive_to_end(worker);
+    ck_assert_int_eq(script_state(&s, 1), 'g');
+    ck_assert_uint_eq(script_reports(&s, 1), 0);
+}
+END_TEST
+
+START_TEST(a_poll_that_reaches_the_server_after_its_repetition_is_ended_too)
+{
+    s.deaf = 1;
+    open_worker(30000, listen);
+    script_drive(worker, is_held, NULL);
+    taskq_worker_stop(worker);
+    script_drive_to_end(worker);
+    ck_assert_uint_eq(fake_server_count(s.server, "/next-job"), 3);
+    ck_assert_uint_eq(fake_server_hangups(s.server), 0);
+}
+END_TEST
+
+START_TEST(a_poll_that_no_repetition_ends_is_hung_up)
+{
+    s.deaf = 1000;
+    open_worker(30000, listen);
+    script_drive(worker, is_held, NULL);
+    taskq_worker_stop(worker);
+    script_drive_to_end(worker);
     while (fake_server_hangups(s.server) == 0) {
         fake_server_wake(s.server);
     }
-    ck_assert_uint_eq(fake_server_count(s.server, "/next-job"), 1);
+}
+END_TEST
+
+START_TEST(what_a_report_brought_whose_answer_was_lost_is_given_back)
+{
+    s.keeps_reports = true;
+    open_worker_of(1, 30000, gate_handler);
+    gate_open(g);
+    script_add(&s, 60000, 60000);
+    script_add(&s, 60000, 60000);
+    script_drive_until_state(worker, &s, 2, 'l');
+    taskq_worker_stop(worker);
+    ck_assert_int_eq(step(), TASKQ_OK);
+    fake_server_lock(s.server);
+    s.keeps_reports = false;
+    fake_server_unlock(s.server);
+    script_drive_to_end(worker);
+    ck_assert_int_eq(script_state(&s, 1), 'e');
+    ck_assert_int_eq(script_state(&s, 2), 'g');
+}
+END_TEST
+
+START_TEST(without_a_server_a_stop_does_not_wait_for_the_poll)
+{
+    open_worker(600000, listen);
+    script_drive(worker, is_held, NULL);
+    script_end(&s);
+    taskq_worker_stop(worker);
+    script_drive_to_end(worker); /* it has ten minutes; the test has two */
+    script_begin(&s);
+}
+END_TEST
+
+static void *poll_it(void *user)
+{
+    uint32_t count = 9;
+    return taskq_worker_poll(user, 1, 60000, &count, NULL) == TASKQ_ECANCELED && count == 9 ? user : NULL;
+}
+
+START_TEST(closing_gives_back_what_a_stopped_poll_leased)
+{
+    pthread_t thread;
+    void *result = NULL;
+    s.keeps_back = true;
+    open_worker(30000, listen);
+    script_add(&s, 60000, 60000);
+    ck_assert_int_eq(pthread_create(&thread, NULL, poll_it, worker), 0);
+    while (script_state(&s, 1) != 'l') {
+        poll(NULL, 0, 1);
+    }
+    taskq_worker_stop(worker);
+    pthread_join(thread, &result);
+    ck_assert_ptr_eq(result, worker);
+    taskq_worker_close(worker);
+    worker = NULL;
+    ck_assert_int_eq(script_state(&s, 1), 'g');
 }
 END_TEST
 
@@ -232,9 +338,13 @@ START_TEST(heartbeats_go_on_while_execute_runs_the_handler)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(begin, end, a_stop_hangs_up_a_held_poll_and_ends_the_worker, a_job_that_ends_in_time_is_reported,
-                 a_job_that_stops_is_given_back, a_job_whose_handler_ignores_the_stop_is_given_back_too,
-                 a_second_stop_ends_it_at_once, closing_gives_back_what_was_polled_and_not_begun,
-                 a_step_returns_while_the_server_holds_the_poll, the_descriptor_is_readable_when_an_answer_is_there,
-                 the_descriptor_is_readable_when_it_was_told_to_stop, run_works_until_another_thread_stops_it,
-                 heartbeats_go_on_while_execute_runs_the_handler)
+TASKQ_TESTS_WITH(begin, end, a_stop_asks_the_held_poll_again_without_a_wait,
+                 what_the_held_poll_leases_while_the_worker_stops_is_given_back,
+                 a_poll_that_reaches_the_server_after_its_repetition_is_ended_too,
+                 a_poll_that_no_repetition_ends_is_hung_up, what_a_report_brought_whose_answer_was_lost_is_given_back,
+                 without_a_server_a_stop_does_not_wait_for_the_poll, closing_gives_back_what_a_stopped_poll_leased,
+                 a_job_that_ends_in_time_is_reported, a_job_that_stops_is_given_back,
+                 a_job_whose_handler_ignores_the_stop_is_given_back_too, a_second_stop_ends_it_at_once,
+                 closing_gives_back_what_was_polled_and_not_begun, a_step_returns_while_the_server_holds_the_poll,
+                 the_descriptor_is_readable_when_an_answer_is_there, the_descriptor_is_readable_when_it_was_told_to_stop,
+                 run_works_until_another_thread_stops_it, heartbeats_go_on_while_execute_runs_the_handler)
