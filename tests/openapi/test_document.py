@@ -3,6 +3,8 @@
 import copy
 import importlib.util
 import json
+import os
+import pathlib
 import subprocess
 import tempfile
 import unittest
@@ -103,6 +105,51 @@ class InItself(unittest.TestCase):
             document = tools.document()
             change(document)
             self.assertNotEqual(list(openapi.faults(document, version())), [], what)
+
+
+class AndTheCode(unittest.TestCase):
+    """What the code takes is made from the document, and where C's own headers say it too, a difference does not compile."""
+
+    def compiles(self, change=None):
+        document = tools.document()
+        if change:
+            change(document)
+        with tempfile.TemporaryDirectory() as folder:
+            wire = pathlib.Path(folder) / "wire"
+            wire.mkdir()
+            (wire / "api_fields.h").write_text(openapi.make_fields(document), encoding="utf-8")
+            sources = [tools.ROOT / "lib" / "wire" / f"{name}.c" for name in ("api_check", "new_job", "claim", "report", "bulk")]
+            done = [subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-fsyntax-only", f"-I{folder}",
+                                    f"-I{tools.ROOT}/include", f"-I{tools.ROOT}/lib", source], capture_output=True, stdin=subprocess.DEVNULL)
+                    for source in sources]
+        return all(one.returncode == 0 for one in done)
+
+    def test_they_fit(self):
+        self.assertTrue(self.compiles())
+
+    def test_a_difference_does_not_compile(self):
+        schemas = {name: ("components", "schemas", name, "properties") for name in ("NewJob", "ClaimRequest", "Completion", "QueueChange")}
+
+        def put(path, name, to):
+            def change(document):
+                for key in path:
+                    document = document[key]
+                document.update({name: to}) if to else document.pop(name)
+            return change
+
+        for what, change in {
+            "another range": put((*schemas["NewJob"], "priority"), "maximum", 999),
+            "another length": put((*schemas["NewJob"], "tags"), "maxItems", 17),
+            "a field more": put(schemas["NewJob"], "colour", {"type": "string"}),
+            "a field less": put(schemas["NewJob"], "batch", None),
+            "a field renamed": lambda doc: doc["components"]["schemas"]["NewJob"]["properties"].update(
+                {"group": doc["components"]["schemas"]["NewJob"]["properties"].pop("batch")}),
+            "a parameter more": put(schemas["ClaimRequest"], "colour", {"type": "string"}),
+            "a field of a report less": put(schemas["Completion"], "error", None),
+            "a field of a queue more": put(schemas["QueueChange"], "max_running", {"type": "integer"}),
+        }.items():
+            with self.subTest(what):
+                self.assertFalse(self.compiles(change))
 
 
 if __name__ == "__main__":
