@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-enum { FLICKER_MS = 2 };
+enum { FLICKER_MS = 1 };
 
 static int64_t add_bounded(int64_t a, int64_t b)
 {

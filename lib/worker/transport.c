@@ -7,6 +7,7 @@
 #include "worker/transport_curl.h"
 
 #include "core/fail.h"
+#include "worker/retry_after.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +15,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 64, STEP_ROUNDS_MAX = 8, URL_BYTES_MAX = 4096, RETRY_AFTER_S_MAX = 3600 };
+#include <taskq/clock.h>
+
+enum { EVENTS_MAX = 64, STEP_ROUNDS_MAX = 8, URL_BYTES_MAX = 4096, RETRY_AFTER_MS_MAX = 3600000 };
 
 struct taskq__exchange {
     taskq__exchange *previous, *next; /* of the transport's list */
@@ -247,14 +250,14 @@ bool taskq__exchange_is_answering(const taskq__exchange *exchange)
 static int64_t retry_after_ms(CURL *easy)
 {
     struct curl_header *header = NULL;
-    int64_t seconds = 0;
-    if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
+    int64_t ms = 0;
+    taskq_clock clock;
+    taskq_clock_system(&clock);
+    if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK ||
+        !taskq__retry_after_read(taskq_text_of(header->value), clock.wall_ms(clock.user), &ms)) {
         return 0;
     }
-    for (const char *c = header->value; *c >= '0' && *c <= '9' && seconds < RETRY_AFTER_S_MAX; c++) {
-        seconds = seconds * 10 + (*c - '0');
-    }
-    return (seconds < RETRY_AFTER_S_MAX ? seconds : RETRY_AFTER_S_MAX) * 1000;
+    return ms < RETRY_AFTER_MS_MAX ? ms : RETRY_AFTER_MS_MAX;
 }
 
 static void tell_end(taskq__exchange *exchange, CURLcode code)

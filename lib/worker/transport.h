@@ -104,7 +104,7 @@ typedef struct taskq__exchange taskq__exchange; /* one request and its answer; g
 typedef struct taskq__answer {
     taskq__http_class class;
     int32_t status;         /* 0 where class is not OK */
-    int64_t retry_after_ms; /* of a Retry-After in seconds; 0: there was none */
+    int64_t retry_after_ms; /* of a Retry-After; 0: there was none that can be read */
     taskq_text body;        /* borrowed until the callback returns */
     const char *text;       /* the reason where class is not OK */
 } taskq__answer;

@@ -61,7 +61,7 @@ START_TEST(a_lease_is_shown_with_one_end_however_the_clocks_tick)
     int64_t due_ms = taskq__timekeeper_now(&keeper).steady_ms + 60000;
     at = (fake){at.wall_ms + 701, at.steady_ms + 700}; /* one of them ticked, the other did not yet */
     ck_assert_int_eq(taskq__steady_to_wall(due_ms, taskq__timekeeper_now(&keeper)), 1700000060000);
-    at = (fake){at.wall_ms + 99, at.steady_ms + 101};
+    at = (fake){at.wall_ms + 99, at.steady_ms + 101}; /* now the other one */
     ck_assert_int_eq(taskq__steady_to_wall(due_ms, taskq__timekeeper_now(&keeper)), 1700000060000);
 }
 END_TEST

@@ -8,10 +8,10 @@
 #include "core/text.h"
 #include "wire/base64.h"
 #include "wire/emit.h"
+#include "worker/retry_after.h"
 
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #define RESULT_BYTES_MAX (960u << 10)
 #define RESULT_HEADERS_MAX 100
@@ -125,28 +125,7 @@ taskq_status taskq__http_result_set(taskq_run *run, const taskq__http_reply *rep
 bool taskq__http_retry_after(const taskq__http_reply *reply, int64_t *out_ms)
 {
     const taskq__http_header *header = taskq__http_reply_header(reply, "Retry-After");
-    int64_t seconds = 0;
-    if (header == NULL) {
-        return false;
-    }
-    if (taskq__parse_int64(header->value, 0, INT64_MAX / 1000, &seconds) == TASKQ_OK) {
-        *out_ms = seconds * 1000;
-        return true;
-    }
-    char text[64];
-    struct tm parts = {0};
-    if (header->value.size >= sizeof(text)) {
-        return false;
-    }
-    memcpy(text, header->value.data, header->value.size);
-    text[header->value.size] = '\0';
-    const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    if (end == NULL || *end != '\0') {
-        return false;
-    }
     taskq_clock clock;
     taskq_clock_system(&clock);
-    int64_t left_ms = (int64_t)timegm(&parts) * 1000 - clock.wall_ms(clock.user);
-    *out_ms = left_ms > 0 ? left_ms : 0;
-    return true;
+    return header != NULL && taskq__retry_after_read(header->value, clock.wall_ms(clock.user), out_ms);
 }
