@@ -152,7 +152,7 @@ def behind(proxy_of, port, case, counts):
 
     made = type(f"Proxied{case.__name__}", (case,), {"setUpClass": classmethod(set_up_class), "tearDownClass": classmethod(tear_down_class)})
     for name in set(dir(case)) & set(NOT_FOR_A_PROXY):
-        setattr(made, name, unittest.skip(NOT_FOR_A_PROXY[name])(getattr(case, name)))
+        setattr(made, name, None)
     if not tools.has_npm("prism"):
         tools.without(made, reason="@stoplight/prism-cli is not installed: ./dev tools")
     return made

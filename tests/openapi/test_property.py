@@ -5,10 +5,11 @@ import os
 import unittest
 
 from harness import ServerCase
-from property import Tester
+from property import Finding, Tester
 from schema import answer_faults, faults, operations
 from tools import document
 
+LIE_SECONDS = 60  # it takes a second, as a rule
 SECONDS = 600 if os.environ.get("TASKQ_LONG") else 30
 
 
@@ -22,6 +23,24 @@ class TheAnswers(ServerCase):
         self.assertGreater(count, 1000)
         asked = {name.split()[0] for name, _ in tester.statuses.items()}
         self.assertEqual(asked, {operation["operationId"] for _, _, operation in operations(document())})
+
+    def test_a_document_that_lies_is_found_out(self):
+        schemas = {"narrow": ("NewJob", "priority", {"maximum": 5}), "wide": ("NewJob", "priority", {"maximum": 5000}),
+                   "type": ("Job", "version", {"type": "string"}), "word": ("Job", "state", {"enum": ["queued"]})}
+        lies = {what: lambda doc, name=name, field=field, to=to: doc["components"]["schemas"][name]["properties"][field].update(to)
+                for what, (name, field, to) in schemas.items()}
+        lies["a field that is not described"] = lambda doc: doc["components"]["schemas"]["Job"]["properties"].pop("attempt")
+        lies["a field that is not there"] = lambda doc: doc["components"]["schemas"]["Job"]["required"].append("colour")
+        lies["a status that is not described"] = lambda doc: doc["paths"]["/jobs/{id}"]["delete"]["responses"].pop("409")
+        lies["another content type"] = lambda doc: doc["components"]["responses"]["Invalid"]["content"].update(
+            {"text/plain": doc["components"]["responses"]["Invalid"]["content"].pop("application/problem+json")})
+        for what, lie in lies.items():
+            lying = document()
+            lie(lying)
+            if what in ("narrow", "wide"):  # one job and many are described by two schemas
+                lying["components"]["schemas"]["EnqueueRequest"]["properties"]["priority"].update(schemas[what][2])
+            with self.subTest(what), self.assertRaises(Finding):
+                Tester(lying, self.server.url, 1).run(LIE_SECONDS)
 
     def test_what_the_document_calls_its_defaults_are_the_defaults(self):
         made = self.enqueue()
