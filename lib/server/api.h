@@ -101,8 +101,8 @@ void taskq__reply_jobs(taskq__reply *reply, int status, const taskq_jobs *jobs);
 
 taskq__handler taskq__jobs_post, taskq__jobs_list, taskq__jobs_get, taskq__jobs_delete, taskq__jobs_cancel,
     taskq__jobs_retry, taskq__jobs_bulk;
-taskq__handler taskq__next_job_get, taskq__next_job_post, taskq__complete_one, taskq__complete_many, taskq__heartbeat_one,
-    taskq__heartbeat_many, taskq__release_one;
+taskq__handler taskq__next_job_get, taskq__next_job_post, taskq__complete_one, taskq__complete_many,
+    taskq__heartbeat_one, taskq__heartbeat_many, taskq__release_one;
 taskq__handler taskq__queues_list, taskq__queues_get, taskq__queues_patch;
 taskq__handler taskq__livez, taskq__readyz, taskq__stats;
 
