@@ -6,6 +6,7 @@
 #include "common/options.h"
 #include "common/program.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include <taskq/server.h>
 #include <taskq/sqlite.h>
 
-enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256 };
+enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256, HEAPS = 2 };
 
 static const option_spec specs[] = {
     {"listen", 0, OPTION_LIST, "ADDRESS:PORT", "where to listen; port 0 picks one", "127.0.0.1:7070", 0, 0, NULL},
@@ -234,6 +235,8 @@ static int run(const options *opts)
 
 int main(int argc, char **argv)
 {
+    /* glibc gives threads heaps of their own, eight a core, and what a thread that idles now once freed there stays with it. */
+    (void)mallopt(M_ARENA_MAX, HEAPS);
     options *opts = options_parse(&table, 1, argc, argv, 0);
     if (opts == NULL) {
         return EXIT_USAGE;

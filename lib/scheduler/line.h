@@ -16,7 +16,7 @@ enum {
     TASKQ__BATCH_ROWS = 2000,
     TASKQ__BATCH_BYTES = 4 << 20,
     TASKQ__READY_MAX = 256,
-    TASKQ__LEAD_MAX = 4, /* batches that a leader leads after its first */
+    TASKQ__LEAD_MAX = 16, /* batches that a leader leads after its first; a new leader must be woken first */
     TASKQ__BUSY_TRIES = 5
 };
 

@@ -9,19 +9,19 @@
 #include "server/front_pool.h"
 #include "server/problem.h"
 
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <stddef.h>
 
 #include "server/civetweb_unit.h"
 
+#include "server/civetweb_conn.h"
+
 enum {
-    TIMED_OUT = -1,        /* what civetweb's pull_inner returns then */
     REFUSE_WAIT_MS = 200,  /* for the request of a connection that is refused: unread bytes would reset our answer */
     LINGER_MS = 2000,      /* the same for a body that is not wanted */
     SEND_MS_MIN = 60000,   /* for an answer to be taken, in all */
@@ -41,219 +41,6 @@ static taskq__front *front_of(const taskq__seat *seat)
 {
     return (taskq__front *)((char *)seat->pool - offsetof(taskq__front, pool));
 }
-
-/* ---- the connection: where we have civetweb's source we reach its socket and its buffer ---------------------------- */
-
-static int socket_of(const struct mg_connection *conn);
-
-static bool hung_up(void *user)
-{
-    struct pollfd one = {socket_of(user), POLLRDHUP, 0};
-    return one.fd >= 0 && poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
-}
-
-typedef struct reading {
-    struct mg_connection *conn;
-    const taskq__pool *pool;
-    int64_t deadline_ms;
-} reading;
-
-#if defined(TASKQ_CIVETWEB_SYSTEM)
-
-static int socket_of(const struct mg_connection *conn)
-{
-    (void)conn;
-    return -1;
-}
-
-static bool is_plain(const struct mg_connection *conn)
-{
-    (void)conn;
-    return false;
-}
-
-/* civetweb's own reading waits for all that was asked for, so little is asked for at a time. */
-static int read_some(void *user, char *into, size_t size)
-{
-    reading *self = user;
-    if (taskq__front_pool_now_ms(self->pool) >= self->deadline_ms) {
-        return 0;
-    }
-    int got = mg_read(self->conn, into, size < 1024 ? size : 1024);
-    return got > 0 ? got : -1;
-}
-
-static bool body_is_here(const struct mg_connection *conn)
-{
-    (void)conn;
-    return false;
-}
-
-static taskq_status read_chunked(reading *from, taskq__buf *body)
-{
-    for (;;) {
-        if (!taskq__buf_reserve(body, 1024)) {
-            return TASKQ_ELIMIT;
-        }
-        if (taskq__front_pool_now_ms(from->pool) >= from->deadline_ms) {
-            return TASKQ_ETIMEDOUT;
-        }
-        int got = mg_read(from->conn, body->data + body->size, 1024);
-        if (got <= 0) {
-            return got == 0 ? TASKQ_OK : TASKQ_ESYNTAX;
-        }
-        body->size += (size_t)got;
-    }
-}
-
-static taskq__problem head_problem(const struct mg_connection *conn, const struct mg_request_info *info,
-                                   const char **why)
-{
-    (void)conn;
-    *why = info->num_headers >= TASKQ__HEADERS_MAX ? "at most 63 header fields" : NULL;
-    return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
-}
-
-static taskq__problem refusal(const struct mg_connection *conn, int status, const char **why)
-{
-    (void)conn;
-    *why = "the request cannot be read";
-    return status == 413 ? TASKQ__PROBLEM_HEADERS_TOO_LARGE : TASKQ__PROBLEM_BAD_REQUEST;
-}
-
-static bool left_without_answer(const struct mg_connection *conn)
-{
-    (void)conn;
-    return false;
-}
-
-static void wake_acceptor(taskq__front *front)
-{
-    (void)front;
-}
-
-#else
-
-static int socket_of(const struct mg_connection *conn)
-{
-    return conn->client.sock;
-}
-
-static bool is_plain(const struct mg_connection *conn)
-{
-    return conn->ssl == NULL;
-}
-
-static int read_some(void *user, char *into, size_t size)
-{
-    reading *self = user;
-    struct mg_connection *conn = self->conn;
-    int64_t buffered = conn->data_len - conn->request_len - conn->consumed_content;
-    if (buffered > 0) {
-        size_t taken = size < (size_t)buffered ? size : (size_t)buffered;
-        memcpy(into, conn->buf + conn->request_len + conn->consumed_content, taken);
-        conn->consumed_content += (int64_t)taken;
-        return (int)taken;
-    }
-    for (;;) {
-        int64_t left_ms = self->deadline_ms - taskq__front_pool_now_ms(self->pool);
-        if (left_ms <= 0) {
-            return 0;
-        }
-        int got = pull_inner(NULL, conn, into, size < INT_MAX ? (int)size : INT_MAX, (double)left_ms / 1000.0);
-        if (got > 0) {
-            conn->consumed_content += got;
-            return got;
-        }
-        if (got != 0 && got != TIMED_OUT) {
-            return -1;
-        }
-    }
-}
-
-static bool body_is_here(const struct mg_connection *conn)
-{
-    return conn->data_len > conn->request_len;
-}
-
-static taskq_status read_chunked(reading *from, taskq__buf *body)
-{
-    taskq__body_source source = {read_some, from};
-    taskq_status status = taskq__body_read_chunked(&source, body);
-    if (status == TASKQ_OK) { /* civetweb then finds the next request where this one ends */
-        from->conn->content_len = from->conn->consumed_content;
-        from->conn->is_chunked = 4;
-    }
-    return status;
-}
-
-/* civetweb cuts lines by putting NULs into its buffer. Where these do not stand exactly where one CR LF a line puts them, it was lenient
- * with something: a bare LF, a folded line, a space before a colon, a header after the last one that it has room for. */
-static taskq__problem head_problem(const struct mg_connection *conn, const struct mg_request_info *info,
-                                   const char **why)
-{
-    *why = "the request line is malformed";
-    if (info->request_uri != info->request_method + strlen(info->request_method) + 1) {
-        return TASKQ__PROBLEM_BAD_REQUEST;
-    }
-    *why = "a header line is malformed";
-    const char *line = info->http_version + strlen(info->http_version) + 2;
-    for (int i = 0; i < info->num_headers; i++) {
-        const struct mg_header *header = &info->http_headers[i];
-        const char *after_colon = header->name + strlen(header->name) + 1;
-        size_t blanks = (size_t)(header->value - after_colon);
-        if (header->name != line || strspn(after_colon, " \t") < blanks) {
-            return TASKQ__PROBLEM_BAD_REQUEST;
-        }
-        line = header->value + strlen(header->value) + 2;
-    }
-    const char *end = conn->buf + conn->request_len - 2;
-    if (line < end && info->num_headers == TASKQ__HEADERS_MAX) {
-        *why = "at most 64 header fields";
-        return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
-    }
-    *why = line == end ? NULL : *why;
-    return TASKQ__PROBLEM_BAD_REQUEST;
-}
-
-/* What civetweb calls malformed may also not have come in time, or not have had room. */
-static taskq__problem refusal(const struct mg_connection *conn, int status, const char **why)
-{
-    bool unfinished =
-        conn->request_len <= 0 && conn->data_len > 0 && get_http_header_len(conn->buf, conn->data_len) == 0;
-    if (unfinished && conn->data_len >= conn->buf_size) {
-        *why = "the request line and the header fields may have 16 KiB";
-        return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
-    }
-    if (unfinished && hung_up((void *)(uintptr_t)conn)) {
-        *why = "the header fields end early";
-        return TASKQ__PROBLEM_BAD_REQUEST;
-    }
-    if (unfinished) {
-        *why = "the header fields did not arrive in time";
-        return TASKQ__PROBLEM_REQUEST_TIMEOUT;
-    }
-    *why = status == 505 ? "only HTTP/1.0 and HTTP/1.1 are spoken here"
-                         : "the request line or a header field is malformed";
-    return TASKQ__PROBLEM_BAD_REQUEST;
-}
-
-/* civetweb ends a connection in silence where the target is another server or "*". */
-static bool left_without_answer(const struct mg_connection *conn)
-{
-    return conn->request_info.request_method != NULL && conn->request_info.local_uri_raw == NULL &&
-           conn->request_len > 0;
-}
-
-/* The thread that accepts looks up every two seconds only; a listener that is shut wakes it. */
-static void wake_acceptor(taskq__front *front)
-{
-    for (unsigned i = 0; i < front->context->num_listening_sockets; i++) {
-        shutdown(front->context->listening_sockets[i].sock, SHUT_RDWR);
-    }
-}
-
-#endif
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
 
@@ -401,8 +188,13 @@ static int on_request(struct mg_connection *conn)
     if (left) {
         linger(self, conn, LINGER_MS);
     }
+    bool keep = !self->reply.close;
     taskq__seat_tidy(self);
     taskq__seat_end(self);
+    /* A drain that begins now finds this seat idle and cuts it; one that has begun is seen here. */
+    if (keep && (self->pool->draining || !wait_for_more(conn))) {
+        mg_disable_connection_keep_alive(conn);
+    }
     return status;
 }
 
@@ -460,6 +252,8 @@ static int on_connection(const struct mg_connection *const_conn, void **data)
     taskq__seat *self = mg_get_thread_pointer(conn);
     if (self != NULL && !taskq__seat_take(self, socket_of(conn))) {
         refuse_connection(self, conn);
+    } else {
+        set_keep_alive(conn);
     }
     return 0;
 }
@@ -512,10 +306,11 @@ static struct mg_context *start_context(taskq__front *front)
 {
     const taskq__front_options *options = &front->options;
     char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 8)] = "";
-    char threads[16], timeout[16], head[16];
+    char threads[16], timeout[16], keep_alive[16], head[16];
     taskq__listens_join(options->listens, options->listen_count, listens, sizeof(listens));
     snprintf(threads, sizeof(threads), "%u", options->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS);
     snprintf(timeout, sizeof(timeout), "%lld", (long long)options->request_timeout_ms);
+    snprintf(keep_alive, sizeof(keep_alive), "%d", KEEP_ALIVE_MS);
     snprintf(head, sizeof(head), "%d", TASKQ__HEAD_BYTES_MAX);
     const char *settings[][2] = {
         {"listening_ports", listens},
@@ -524,7 +319,7 @@ static struct mg_context *start_context(taskq__front *front)
         {"listen_backlog", "1024"},
         {"tcp_nodelay", "1"},
         {"enable_keep_alive", "yes"},
-        {"keep_alive_timeout_ms", "60000"}, /* less, where somebody needs the thread */
+        {"keep_alive_timeout_ms", keep_alive},
         {"request_timeout_ms", timeout},
         {"max_request_size", head},
         {"decode_url", "no"},
@@ -591,7 +386,7 @@ void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_
 
 void taskq__front_stop(taskq__front *front)
 {
-    wake_acceptor(front);
+    wake_acceptor(front->context);
     mg_stop(front->context);
     mg_exit_library();
     taskq__front_pool_clear(&front->pool);
