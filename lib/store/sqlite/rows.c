@@ -184,17 +184,17 @@ static void stand_in_for_texts(taskq__row *row)
 int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq_now now, taskq_arena *arena,
                     taskq__row *out, bool *found)
 {
-    bool whole = depth == TASKQ__ROW_WHOLE;
-    taskq__cmd cmd = taskq__cmd_of(conn, whole ? TASKQ__SQL_JOB_READ_WHOLE : TASKQ__SQL_JOB_READ);
+    bool narrow = depth == TASKQ__ROW_NARROW;
+    taskq__cmd cmd = taskq__cmd_of(conn, narrow ? TASKQ__SQL_JOB_READ : TASKQ__SQL_JOB_READ_WHOLE);
     taskq__cmd_int(&cmd, id);
     *found = taskq__cmd_row(&cmd);
-    if (*found && taskq__row_take(&cmd, now, arena, out) && whole) {
+    if (*found && taskq__row_take(&cmd, now, arena, out) && !narrow) {
         taskq__row_take_payload(&cmd, COLUMN_COUNT, arena, &out->job);
     }
     int rc = taskq__cmd_end(&cmd);
-    if (rc == SQLITE_OK && *found && whole) {
+    if (rc == SQLITE_OK && *found && depth == TASKQ__ROW_WHOLE) {
         rc = taskq__row_read_texts(conn, arena, out);
-    } else if (rc == SQLITE_OK && *found) {
+    } else if (rc == SQLITE_OK && *found && narrow) {
         stand_in_for_texts(out);
     }
     return rc;

@@ -17,8 +17,8 @@ typedef struct taskq__row {
 } taskq__row;
 
 /* How much of a job is read: what the state machine looks at (a result or error is there, but is not what it says), or all
- * that is shown of it (but attempts and log). */
-typedef enum taskq__row_depth { TASKQ__ROW_NARROW, TASKQ__ROW_WHOLE } taskq__row_depth;
+ * that is shown of it (but attempts and log), or of that all but result, error and progress. */
+typedef enum taskq__row_depth { TASKQ__ROW_NARROW, TASKQ__ROW_WHOLE, TASKQ__ROW_BARE } taskq__row_depth;
 
 /* The job of that id into the arena; *found false: there is none. */
 int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq_now now, taskq_arena *arena,
