@@ -21,7 +21,7 @@ typedef struct bulk {
     uint32_t affected;
     bool more;
     uint32_t chunk_count;
-    size_t chunk_bytes; /* of what is to be deleted */
+    size_t chunk_bytes;  /* of what is to be deleted */
     taskq_event *events; /* CHUNK of them */
     taskq_arena *arena;  /* emptied after each page */
 } bulk;
@@ -69,7 +69,8 @@ static taskq_status take(bulk *work, const taskq_job *job, taskq_error *err)
         return TASKQ_OK;
     }
     taskq_status status = TASKQ_OK;
-    if (work->chunk_count == CHUNK || work->chunk_bytes >= DELETE_BYTES || work->affected + work->chunk_count >= TASKQ_BULK_MAX) {
+    if (work->chunk_count == CHUNK || work->chunk_bytes >= DELETE_BYTES ||
+        work->affected + work->chunk_count >= TASKQ_BULK_MAX) {
         status = flush(work, err);
     }
     if (status != TASKQ_OK) {

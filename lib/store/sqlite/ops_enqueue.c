@@ -45,9 +45,9 @@ static int answer_existing(enqueuing *e, int64_t id, taskq_job *place)
 {
     taskq__row row;
     bool found = false;
-    taskq__row_depth depth = !e->in->wants_jobs                         ? TASKQ__ROW_NARROW
+    taskq__row_depth depth = !e->in->wants_jobs                       ? TASKQ__ROW_NARROW
                              : e->existing_bytes < EXISTING_BYTES_MAX ? TASKQ__ROW_WHOLE
-                                                                        : TASKQ__ROW_BARE;
+                                                                      : TASKQ__ROW_BARE;
     int rc = taskq__row_read(e->txn->conn, id, depth, e->txn->now, e->op->arena, &row, &found);
     if (rc == SQLITE_OK && found) {
         *place = row.job;
