@@ -6,19 +6,8 @@
 
 #include "core/fail.h"
 
-taskq_status taskq__settle(taskq_scheduler *scheduler, taskq_event *events, uint32_t count, taskq_arena *arena,
-                           taskq_error *err)
-{
-    taskq__call call = {.ops = {{.kind = TASKQ_OP_SETTLE, .in = {.events = events}, .count = count, .arena = arena}},
-                        .count = 1};
-    taskq_status status = taskq__scheduler_run(scheduler, &call, 0, err);
-    for (uint32_t i = 0; i < count && status == TASKQ_OK; i++) {
-        taskq__count_event(scheduler, &events[i]);
-    }
-    return status;
-}
-
-void taskq__count_event(taskq_scheduler *scheduler, const taskq_event *event)
+/* An operator's event that changed something. */
+static void count_event(taskq_scheduler *scheduler, const taskq_event *event)
 {
     if (event->status == TASKQ_ESTALE) {
         taskq__stats_add(&scheduler->stats, TASKQ__COUNT_STALE, 1);
@@ -38,6 +27,18 @@ void taskq__count_event(taskq_scheduler *scheduler, const taskq_event *event)
     case TASKQ_EVENT_DUE:
     case TASKQ_EVENT_EXPIRE: break;
     }
+}
+
+taskq_status taskq__settle(taskq_scheduler *scheduler, taskq_event *events, uint32_t count, taskq_arena *arena,
+                           taskq_error *err)
+{
+    taskq__call call = {.ops = {{.kind = TASKQ_OP_SETTLE, .in = {.events = events}, .count = count, .arena = arena}},
+                        .count = 1};
+    taskq_status status = taskq__scheduler_run(scheduler, &call, 0, err);
+    for (uint32_t i = 0; i < count && status == TASKQ_OK; i++) {
+        count_event(scheduler, &events[i]);
+    }
+    return status;
 }
 
 static taskq_status refusal(const taskq_event *event, taskq_error *err)

@@ -59,8 +59,6 @@ void taskq__claim_clear(taskq__claim_work *work);
 taskq_status taskq__settle(taskq_scheduler *scheduler, taskq_event *events, uint32_t count, taskq_arena *arena,
                            taskq_error *err);
 taskq_status taskq__settle_one(taskq_scheduler *scheduler, taskq_event *event, taskq_jobs **out, taskq_error *err);
-/* Counts an operator's event that changed something. */
-void taskq__count_event(taskq_scheduler *scheduler, const taskq_event *event);
 
 /* loop.c: the line's news of what is due, for the thread. */
 void taskq__loop_due(void *user, taskq_now due, taskq_now now);
