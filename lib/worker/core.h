@@ -158,24 +158,11 @@ struct taskq_worker {
     _Atomic uint64_t claimed, succeeded, failed, released, lost, report_retries;
 };
 
-/* What a round may do. */
-enum {
-    TASKQ__DO_CLAIM = 1,    /* ask for jobs by itself */
-    TASKQ__DO_DISPATCH = 2, /* hand tasks to the pool */
-    TASKQ__DO_REPORT = 4,
-    TASKQ__DO_BEAT = 8,
-    TASKQ__DO_ALL = 15
-};
-
 int64_t taskq__worker_now_ms(const taskq_worker *worker);
 /* With all signals blocked in it: a host's signals are for the host's threads. */
 bool taskq__thread_make(pthread_t *thread, void *(*body)(void *), void *user);
 /* Send what has ended until it is taken or no server can be asked for so long (`patience_ms`); false: some is left. */
 bool taskq__worker_flush(taskq_worker *worker, int64_t patience_ms);
-/* One round after the other until nothing more can be done without waiting. `next_in_ms` as in taskq_worker_step. */
-taskq_status taskq__worker_advance(taskq_worker *worker, uint32_t what, int64_t *next_in_ms, taskq_error *err);
-/* Wait for the worker's descriptor or so long. */
-void taskq__worker_wait(const taskq_worker *worker, int64_t ms);
 static inline void taskq__sooner(int64_t *next_in_ms, int64_t in_ms)
 {
     if (in_ms < *next_in_ms) {
@@ -229,7 +216,6 @@ bool taskq__tasks_are_over(const taskq_worker *worker,
                            int64_t now_ms); /* nothing is left but handlers that ignore the stop */
 void taskq__task_begin(taskq__task *task);  /* its handler is about to run */
 void taskq__task_stop(taskq__task *task, taskq_run_reason reason, int64_t now_ms);
-void taskq__task_let_go(taskq__task *task);
 void taskq__task_handed_back(taskq__task *task); /* its handler has returned: what is to be reported is decided here */
 void taskq__task_release(taskq__task *task);     /* it was never begun, or its handler is given up */
 void taskq__task_remove(taskq__task *task);      /* its end was accepted or is pointless */

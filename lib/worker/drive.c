@@ -14,12 +14,22 @@
 
 enum { NEXT_MS_MAX = 60000, ROUNDS_MAX = 16, REPORT_PATIENCE_MS = 500 };
 
+/* What a round may do. */
+enum {
+    DO_CLAIM = 1,    /* ask for jobs by itself */
+    DO_DISPATCH = 2, /* hand tasks to the pool */
+    DO_REPORT = 4,
+    DO_BEAT = 8,
+    DO_ALL = 15
+};
+
 int64_t taskq__worker_now_ms(const taskq_worker *worker)
 {
     return worker->clock.steady_ms(worker->clock.user);
 }
 
-void taskq__worker_wait(const taskq_worker *worker, int64_t ms)
+/* For the worker's descriptor, or so long. */
+static void wait_for_events(const taskq_worker *worker, int64_t ms)
 {
     struct pollfd fd = {.fd = worker->epoll_fd, .events = POLLIN};
     if (ms > 0) {
@@ -83,7 +93,8 @@ static void dispatch(taskq_worker *worker, int64_t *next_in_ms)
     }
 }
 
-taskq_status taskq__worker_advance(taskq_worker *worker, uint32_t what, int64_t *next_in_ms, taskq_error *err)
+/* One round after the other until nothing more can be done without waiting. `next_in_ms` as in taskq_worker_step. */
+static taskq_status advance(taskq_worker *worker, uint32_t what, int64_t *next_in_ms, taskq_error *err)
 {
     drain(worker->wake_fd);
     for (uint32_t round = 0; round < ROUNDS_MAX; round++) {
@@ -93,19 +104,19 @@ taskq_status taskq__worker_advance(taskq_worker *worker, uint32_t what, int64_t 
         see_stop(worker, now_ms);
         take_ended(worker);
         taskq__tasks_look_at_time(worker, now_ms, next_in_ms);
-        if (what & TASKQ__DO_DISPATCH) {
+        if (what & DO_DISPATCH) {
             dispatch(worker, next_in_ms);
         }
-        if (what & TASKQ__DO_BEAT) {
+        if (what & DO_BEAT) {
             taskq__heart_advance(worker, now_ms, next_in_ms);
         }
-        bool claims = (what & TASKQ__DO_CLAIM) != 0 && worker->stop_seen_at_ms == 0;
-        if (what & TASKQ__DO_REPORT) {
+        bool claims = (what & DO_CLAIM) != 0 && worker->stop_seen_at_ms == 0;
+        if (what & DO_REPORT) {
             taskq__reporter_advance(worker, claims, next_in_ms);
         }
         if (claims) {
             taskq__poller_advance(worker, now_ms, next_in_ms);
-        } else if (worker->stop_seen_at_ms != 0 && (what & TASKQ__DO_REPORT) != 0) {
+        } else if (worker->stop_seen_at_ms != 0 && (what & DO_REPORT) != 0) {
             taskq__recall_advance(worker, now_ms, next_in_ms);
         }
         taskq_status status = taskq__transport_step(worker->transport, &transport_in_ms, err);
@@ -179,7 +190,7 @@ taskq_status taskq_worker_step(taskq_worker *worker, int64_t *next_in_ms, taskq_
     int64_t in_ms = 0;
     taskq_status status = begin_pool(worker, err);
     if (status == TASKQ_OK) {
-        status = taskq__worker_advance(worker, TASKQ__DO_ALL, &in_ms, err);
+        status = advance(worker, DO_ALL, &in_ms, err);
     }
     if (status == TASKQ_OK && has_ended(worker, &in_ms)) {
         status = taskq__fail(err, TASKQ_ECANCELED, "the worker was stopped");
@@ -197,7 +208,7 @@ taskq_status taskq_worker_run(taskq_worker *worker, taskq_error *err)
     taskq_status status;
     int64_t next_in_ms = 0;
     while ((status = taskq_worker_step(worker, &next_in_ms, err)) == TASKQ_OK) {
-        taskq__worker_wait(worker, next_in_ms);
+        wait_for_events(worker, next_in_ms);
     }
     if (status == TASKQ_ECANCELED) {
         *err = (taskq_error)TASKQ_ERROR_INIT;
@@ -241,7 +252,7 @@ taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wai
     for (;;) {
         int64_t left_ms = until_ms - taskq__worker_now_ms(worker), next_in_ms = 0;
         worker->ask_wait_ms = left_ms > 0 ? left_ms : 0;
-        taskq_status status = taskq__worker_advance(worker, TASKQ__DO_CLAIM | TASKQ__DO_BEAT, &next_in_ms, err);
+        taskq_status status = advance(worker, DO_CLAIM | DO_BEAT, &next_in_ms, err);
         if (status != TASKQ_OK) {
             return status;
         }
@@ -255,7 +266,7 @@ taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wai
         if (!worker->claim.in_flight && taskq__worker_now_ms(worker) + next_in_ms > until_ms) {
             return no_server(worker, err);
         }
-        taskq__worker_wait(worker, next_in_ms);
+        wait_for_events(worker, next_in_ms);
     }
 }
 
@@ -271,7 +282,7 @@ static void *beat(void *user)
     struct pollfd fds[2] = {{.fd = self->quit_fd, .events = POLLIN}, {.fd = self->worker->epoll_fd, .events = POLLIN}};
     while (fds[0].revents == 0) {
         int64_t next_in_ms = NEXT_MS_MAX;
-        taskq__worker_advance(self->worker, TASKQ__DO_BEAT, &next_in_ms, NULL);
+        advance(self->worker, DO_BEAT, &next_in_ms, NULL);
         poll(fds, 2, (int)next_in_ms);
     }
     return NULL;
@@ -310,7 +321,7 @@ bool taskq__worker_flush(taskq_worker *worker, int64_t patience_ms)
     int64_t waited_ms = 0;
     for (;;) {
         int64_t next_in_ms = NEXT_MS_MAX;
-        taskq_status status = taskq__worker_advance(worker, TASKQ__DO_REPORT | TASKQ__DO_BEAT, &next_in_ms, NULL);
+        taskq_status status = advance(worker, DO_REPORT | DO_BEAT, &next_in_ms, NULL);
         bool recalls = taskq__recall_goes_on(worker, taskq__worker_now_ms(worker), &next_in_ms);
         if (atomic_load(&worker->reports_waiting) == 0 && !recalls) {
             return true;
@@ -327,7 +338,7 @@ bool taskq__worker_flush(taskq_worker *worker, int64_t patience_ms)
         if (status != TASKQ_OK) {
             return false;
         }
-        taskq__worker_wait(worker, next_in_ms);
+        wait_for_events(worker, next_in_ms);
     }
 }
 

@@ -164,7 +164,7 @@ void taskq__task_stop(taskq__task *task, taskq_run_reason reason, int64_t now_ms
     }
 }
 
-void taskq__task_let_go(taskq__task *task)
+static void give_slot_away(taskq__task *task)
 {
     task->let_go = true;
     task->worker->slots_taken--;
@@ -358,7 +358,7 @@ static void look_at(taskq__task *task, int64_t now_ms, int64_t *next_in_ms)
     int64_t since_ms = now_ms - task->stop_at_ms;
     if (!task->let_go && worker->let_go < worker->concurrency && !stopping) {
         if (since_ms >= TASKQ__LET_GO_AFTER_MS) {
-            taskq__task_let_go(task);
+            give_slot_away(task);
         } else {
             taskq__sooner(next_in_ms, TASKQ__LET_GO_AFTER_MS - since_ms);
         }
