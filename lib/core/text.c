@@ -101,16 +101,6 @@ bool taskq__text_is(taskq_text a, const char *string)
     return taskq__text_equal(a, taskq_text_of(string));
 }
 
-int taskq__text_compare(taskq_text a, taskq_text b)
-{
-    size_t shared = a.size < b.size ? a.size : b.size;
-    int order = shared == 0 ? 0 : memcmp(a.data, b.data, shared);
-    if (order != 0) {
-        return order;
-    }
-    return (a.size > b.size) - (a.size < b.size);
-}
-
 bool taskq__text_contains(taskq_text hay, taskq_text needle)
 {
     if (needle.size == 0) {

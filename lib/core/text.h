@@ -7,7 +7,6 @@
 
 bool taskq__text_equal(taskq_text a, taskq_text b);
 bool taskq__text_is(taskq_text a, const char *string);
-int taskq__text_compare(taskq_text a, taskq_text b); /* bytewise, as memcmp, shorter first */
 bool taskq__text_contains(taskq_text hay, taskq_text needle);
 
 bool taskq__text_is_name(taskq_text text); /* 1 to 128 of A-Z a-z 0-9 . _ : / - */
