@@ -35,7 +35,7 @@ typedef struct taskq_client_options {
         sizeof(taskq_client_options), NULL, 0, NULL, NULL, NULL, NULL, 0, 0 \
     }
 
-/** Make a client; nothing is connected yet. `options` may be NULL. EINVAL (a URL, the time-out, the token), ELIMIT (servers), ENOMEM.
+/** Make a client; nothing is connected yet. `options` may be NULL. EINVAL (the servers, the time-out, the token: err.field), ENOMEM.
  * Files of certificates are read when they are needed. */
 TASKQ_API taskq_status taskq_client_open(const taskq_client_options *options, taskq_client **out, taskq_error *err);
 TASKQ_API void taskq_client_close(taskq_client *client); /**< NULL is fine */

@@ -37,7 +37,7 @@ TASKQ_API uint64_t taskq_digest(const void *data, size_t size);
 typedef enum taskq_state {
     TASKQ_STATE_QUEUED = 1,    /**< ready for a claim */
     TASKQ_STATE_SCHEDULED = 2, /**< ready once run_at, a backoff or a release's delay is over */
-    TASKQ_STATE_BLOCKED = 3,   /**< waits for other jobs; no job gets there yet */
+    TASKQ_STATE_BLOCKED = 3,   /**< waits for other jobs; in this version no job does */
     TASKQ_STATE_RUNNING = 4,   /**< leased to a worker */
     TASKQ_STATE_SUCCEEDED = 5, /**< terminal, as the two below: only a retry leads out of it */
     TASKQ_STATE_FAILED = 6,

@@ -46,7 +46,7 @@ typedef struct taskq_worker_options {
     }
 
 /** Make a worker; nothing is connected and no thread made yet. Options are copied. EINVAL (err.field names the option), ELIMIT (too many
- * servers or queues, no descriptor), ENOMEM. */
+ * queues, or no descriptor is left), ENOMEM. */
 TASKQ_API taskq_status taskq_worker_open(const taskq_worker_options *options, taskq_worker **out, taskq_error *err);
 /** Release what is held, report what has ended (as far as a server can be asked), free. Not while run or a step is under way. Waits for handlers
  * that are still running, those that ignore their stop too: their user's memory is in use. NULL is fine. */
