@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue's settings. The queue is made by whoever names it first, a job or an operator; limits will stand beside `paused`.
+ * A queue's settings. The queue is made by whoever names it first, a job or an operator.
  */
 #include "store/sqlite/batch.h"
 
