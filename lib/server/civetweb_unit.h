@@ -13,7 +13,8 @@
  *     ordinary C (memory of civetweb's own is still only for mg_free);
  *   - sets SIGPIPE to ignored, for the whole process, at the start of each of its threads. A library must
  *     not decide that for its host; it is turned into a mask of the thread itself, which has the same effect
- *     on the only threads that write to clients.
+ *     on the only threads that write to clients;
+ *   - asks for a new connection again at once where there was no descriptor for it: it pauses first.
  *
  * Without the source (TASKQ_CIVETWEB_SYSTEM) the system's library stands in: without TLS and IPv6, with a
  * socket that is out of reach and with SIGPIPE as it likes it.
@@ -28,6 +29,8 @@
 #else
 
 /* Whatever says volatile in a header of the system has said it before the macro below. */
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -39,6 +42,17 @@ static int civetweb_unit_mask(int number)
     sigemptyset(&set);
     sigaddset(&set, number);
     return pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Where no descriptor is left its master thread would ask for the same connection again and again, on a core of its own. */
+static int civetweb_unit_accept(int listener, struct sockaddr *address, socklen_t *size)
+{
+    enum { PAUSE_MS = 20 };
+    int fd = accept(listener, address, size);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+        poll(NULL, 0, PAUSE_MS);
+    }
+    return fd;
 }
 
 #pragma GCC diagnostic push
@@ -55,9 +69,11 @@ static int civetweb_unit_mask(int number)
 #define NO_ATOMICS
 /* Its calls only: the struct of the same name has no parenthesis after it. */
 #define sigaction(number, action, old) ((void)(action), civetweb_unit_mask(number))
+#define accept(listener, address, size) civetweb_unit_accept(listener, address, size)
 #define CIVETWEB_API static
 #include "civetweb.c"
 #undef CIVETWEB_API
+#undef accept
 #undef sigaction
 #undef volatile
 
