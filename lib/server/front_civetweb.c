@@ -387,6 +387,7 @@ void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_
 void taskq__front_stop(taskq__front *front)
 {
     wake_acceptor(front->context);
+    taskq__front_pool_cut(&front->pool);
     mg_stop(front->context);
     mg_exit_library();
     taskq__front_pool_clear(&front->pool);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who sits where. A connection holds a thread even while it says nothing, so the longest idle one is closed when a new one finds the
- * house full, and all idle ones when the server ends. What is under way is never cut.
+ * house full, and all idle ones when the server ends. What is under way is cut only when the end has waited for it long enough: a client
+ * that does not take its answer must not keep the server from ending.
  */
 #include "server/front_pool.h"
 
@@ -242,6 +243,20 @@ void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int
     }
     while (atomic_load(&pool->busy) > (but != NULL ? atomic_load(but) : 0) && taskq__front_pool_now_ms(pool) < until_ms) {
         wait_a_little(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void taskq__front_pool_cut(taskq__pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
+        pthread_mutex_lock(&each->lock);
+        if (each->fd >= 0) {
+            each->cut = true;
+            shutdown(each->fd, SHUT_RDWR);
+        }
+        pthread_mutex_unlock(&each->lock);
     }
     pthread_mutex_unlock(&pool->lock);
 }

@@ -64,5 +64,7 @@ bool taskq__seat_begin(taskq__seat *seat);
 void taskq__seat_end(taskq__seat *seat);
 
 void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms);
+/* After it: whoever is still there has had his time. What he is sent or asked for ends, and with it his thread. */
+void taskq__front_pool_cut(taskq__pool *pool);
 
 #endif
