@@ -86,7 +86,7 @@ class PowerCut(FreshServerCase):
             server.start()
             self.cut(server, ways[number % len(ways)](server, number))
             frames, stale, zeros = self.log.parts()
-            self.assertGreater(frames, 0)
+            self.assertGreater(frames, 0, "the log is gone")
             stale_seen += stale > 0
             zeros_seen += zeros > 0
             self.start_again(server)
