@@ -219,8 +219,8 @@ static void print_attempts(const taskq_reply *reply)
         taskq_reply_string(&attempt, "/error/message", message, sizeof(message), NULL);
         cli_tame(code, false);
         cli_tame(message, false);
-        printf("attempt %-3" PRId64 " %-10s %s  %s  %s%s%s\n", number, outcome, finished, worker, code,
-               code[0] != '\0' ? ": " : "", message);
+        printf("attempt %-3" PRId64 " %-10s %s  %s%s%s%s%s\n", number, outcome, finished, worker,
+               code[0] != '\0' ? "  " : "", code, code[0] != '\0' ? ": " : "", message);
     }
 }
 
