@@ -36,12 +36,41 @@ static bool hold(taskq_server *server)
     return false;
 }
 
+bool taskq__claim_admit(const taskq__request *request, taskq__reply *reply, const taskq__wire_claim *wanted)
+{
+    for (uint32_t i = 0; i < wanted->queue_count; i++) {
+        if (!taskq__scope_queue(request, reply, wanted->queues[i])) {
+            return false;
+        }
+    }
+    return wanted->queue_count > 0 || taskq__scope_queue(request, reply, TASKQ_TEXT("default"));
+}
+
+/* Whoever holds a poll, and is not there any more or not let in any more, is given no job. */
+typedef struct asker {
+    taskq_server *server;
+    const taskq__request *request;
+} asker;
+
+static bool is_gone(void *user)
+{
+    const asker *self = user;
+    return (self->request->gone != NULL && self->request->gone(self->request->gone_user)) ||
+           !taskq__auth_still(self->server, self->request);
+}
+
 static void claim(taskq_server *server, const taskq__request *request, taskq__reply *reply,
                   const taskq__wire_claim *wanted)
 {
+    asker self = {server, request};
+    if (!taskq__claim_admit(request, reply, wanted)) {
+        return;
+    }
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_jobs *jobs = NULL;
     taskq_claim_options options = taskq__claim_options(wanted, request);
+    options.gone = is_gone;
+    options.user = &self;
     bool wants_wait = options.wait_ms > 0;
     bool held = wants_wait && request->may_wait && hold(server);
     options.wait_ms = held ? options.wait_ms : 0; /* no room to wait: a job that is ready is still given */
@@ -60,6 +89,7 @@ static void claim(taskq_server *server, const taskq__request *request, taskq__re
         taskq__reply_jobs(reply, 200, jobs);
     } else if (wants_wait && !held && !server->stopping) {
         taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "too many polls wait already");
+        reply->bound = TASKQ__BOUND_HELD_POLLS;
     } else {
         taskq__reply_empty(reply, 204);
     }
@@ -171,8 +201,11 @@ void taskq__complete_one(taskq_server *server, taskq__request *request, taskq__r
     taskq_jobs *jobs = NULL;
     bool minimal = prefers_minimal(request);
     if (status == TASKQ_OK) {
-        taskq_report *reports[] = {&report};
         report.id = id;
+        status = taskq__scope_job(server, request, id, &err);
+    }
+    if (status == TASKQ_OK) {
+        taskq_report *reports[] = {&report};
         status = taskq_scheduler_complete(server->scheduler, reports, 1, true, !minimal, NULL, minimal ? NULL : &jobs,
                                           NULL, &err);
     }
@@ -211,7 +244,8 @@ void taskq__heartbeat_one(taskq_server *server, taskq__request *request, taskq__
     if (status == TASKQ_OK) {
         taskq_heartbeat *beats[] = {&beat};
         beat.id = id;
-        status = taskq_scheduler_heartbeat(server->scheduler, beats, 1, &err);
+        status = taskq__scope_job(server, request, id, &err);
+        status = status == TASKQ_OK ? taskq_scheduler_heartbeat(server->scheduler, beats, 1, &err) : status;
     }
     if (status != TASKQ_OK) {
         taskq__reply_failure(reply, status, &err);
@@ -238,6 +272,9 @@ void taskq__release_one(taskq_server *server, taskq__request *request, taskq__re
     }
     taskq_jobs *jobs = NULL;
     taskq_status status = taskq__wire_read_release(&json, 0, request->arena, &release, &err);
+    if (status == TASKQ_OK) {
+        status = taskq__scope_job(server, request, id, &err);
+    }
     if (status == TASKQ_OK) {
         status = taskq_scheduler_release(server->scheduler, id, release.version, release.delay_ms, &jobs, &err);
     }
