@@ -35,7 +35,7 @@ static const option_spec specs[] = {
     {"max-connections", 0, OPTION_INT, "N", "connections at once; half of them may be polls that wait", "1024", 8,
      20000, NULL},
     {"max-connections-per-address", 0, OPTION_INT, "N",
-     "of one address; half of --max-connections where it is not given", NULL, 1, 20000, NULL},
+     "of one address; not given: half of --max-connections, but for this machine", NULL, 1, 20000, NULL},
     {"max-polls-per-worker", 0, OPTION_INT, "N", "polls of one worker that may wait at once", "64", 1, 10000, NULL},
     {"max-header", 0, OPTION_SIZE, "SIZE", "the request line and the header fields", "16KiB", 2048, 65536, NULL},
     {"max-url", 0, OPTION_SIZE, "SIZE", "path and query", "12KiB", 256, 65536, NULL},

@@ -50,6 +50,12 @@ taskq__address taskq__address_block(taskq__address address)
     return address;
 }
 
+bool taskq__address_is_loopback(const taskq__address *address)
+{
+    static const taskq__address v6 = {{[15] = 1}};
+    return is_v4(address) ? address->bytes[V4_OFFSET] == 127 : memcmp(address, &v6, sizeof(v6)) == 0;
+}
+
 uint64_t taskq__address_hash(const taskq__address *address, uint64_t seed)
 {
     uint64_t halves[2];

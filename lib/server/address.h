@@ -19,6 +19,7 @@ typedef struct taskq__network {
 bool taskq__address_parse(taskq_text text, taskq__address *out);
 /* What is counted as one client: an IPv4 address, the /64 of an IPv6 one. */
 taskq__address taskq__address_block(taskq__address address);
+bool taskq__address_is_loopback(const taskq__address *address);
 uint64_t taskq__address_hash(const taskq__address *address, uint64_t seed);
 
 /* "10.0.0.0/8", "::1/128", or an address alone. EINVAL. */

@@ -8,9 +8,11 @@
 
 #include "core/rng.h"
 #include "core/scan.h"
+#include "server/audit.h"
 #include "server/auth.h"
 #include "server/config.h"
 #include "server/front.h"
+#include "server/peers.h"
 #include "server/problem.h"
 
 #include <pthread.h>
@@ -24,6 +26,7 @@ struct taskq_server {
     taskq__auth auth;
     taskq__tls *tls; /* NULL: plain */
     taskq__bound_counts refused;
+    taskq__peers clients, pollers; /* requests by the address behind a proxy; held polls by worker */
     size_t body_bytes_max;
     uint32_t held_max;
     _Atomic uint32_t held; /* polls that wait now */

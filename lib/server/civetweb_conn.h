@@ -330,7 +330,7 @@ static taskq__problem refusal(const struct mg_connection *conn, int status, cons
     bool unfinished =
         conn->request_len <= 0 && conn->data_len > 0 && get_http_header_len(conn->buf, conn->data_len) == 0;
     if (unfinished && conn->data_len >= conn->buf_size) {
-        *why = "the request line and the header fields may have 16 KiB";
+        *why = "the request line and the header fields are larger than the server takes (--max-header)";
         return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
     }
     if (unfinished && hung_up((void *)(uintptr_t)conn)) {

@@ -68,6 +68,7 @@ static taskq_status read_numbers(const taskq_server_options *options, taskq__con
     out->url_bytes_max = (uint32_t)values[4];
     out->json_depth_max = (uint32_t)values[5];
     out->address_connections_max = (uint32_t)values[6];
+    out->loopback_unbound = options->address_connections_max == 0;
     out->handshakes_max = (uint32_t)values[7];
     out->handshake_timeout_ms = (int64_t)values[8];
     out->worker_polls_max = (uint32_t)values[9];
@@ -78,7 +79,6 @@ static taskq_status read_listens(const taskq_server_options *options, taskq__con
 {
     static const char *const fallback[] = {"127.0.0.1:7070"};
     const char *const *texts = options->listen_count > 0 ? options->listens : fallback;
-    bool guarded = options->tokens_path != NULL || options->tls_client_ca_path != NULL;
     out->listen_count = options->listen_count > 0 ? options->listen_count : 1;
     if (out->listen_count > TASKQ__LISTENS_MAX) {
         return taskq__fail(err, TASKQ_EINVAL, "at most %d listeners", TASKQ__LISTENS_MAX);
@@ -88,7 +88,7 @@ static taskq_status read_listens(const taskq_server_options *options, taskq__con
         if (status != TASKQ_OK) {
             return status;
         }
-        if (!out->listens[i].loopback && !options->insecure && !guarded) {
+        if (!out->listens[i].loopback && !options->insecure && options->tokens_path == NULL) {
             return taskq__fail(err, TASKQ_EINVAL,
                                "%s is not a loopback address and the API is open to whoever reaches it: "
                                "listen on 127.0.0.1 or [::1], set tokens (--tokens), or set insecure (--insecure)",

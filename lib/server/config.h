@@ -16,6 +16,7 @@ typedef struct taskq__config {
     uint32_t listen_count;
     size_t body_bytes_max;
     uint32_t connections_max, held_max, address_connections_max, handshakes_max, worker_polls_max;
+    bool loopback_unbound; /* connections of this machine are not counted by address */
     uint32_t header_bytes_max, url_bytes_max, json_depth_max;
     int64_t request_timeout_ms, handshake_timeout_ms;
     taskq__network trusted[TASKQ__TRUSTED_MAX];

@@ -51,6 +51,12 @@ typedef struct taskq__request {
     taskq_text certificate; /* the name in the client's certificate; size 0: it showed none */
     taskq_text client;      /* who asks: the peer, or whom a trusted proxy names */
     const struct taskq__identity *who;
+    bool client_counted;
+    uint32_t json_depth_max; /* 0: as deep as the scanner goes */
+    struct {
+        taskq_text jobs, queue, action;
+        uint32_t count;
+    } changed;        /* for the audit */
     uint64_t reloads; /* of the tokens, when `who` was found */
 } taskq__request;
 
@@ -128,6 +134,7 @@ typedef struct taskq__front_options {
     int64_t request_timeout_ms;
     /* Of these 0 is the default, or no bound. */
     uint32_t header_bytes_max, url_bytes_max, address_connections_max, handshakes_max;
+    bool loopback_unbound; /* address_connections_max is not for this machine */
     int64_t handshake_timeout_ms;
     const struct taskq__network *trusted; /* proxies: their connections are not counted by address */
     uint32_t trusted_count;

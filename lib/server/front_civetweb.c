@@ -157,6 +157,13 @@ static bool make_reply(taskq__seat *self, struct mg_connection *conn)
     if (why != NULL) {
         taskq__reply_problem(&self->reply, problem, NULL, "%s", why);
     }
+    size_t url = self->request.path.size + self->request.query.size + (self->request.query.size > 0 ? 1 : 0);
+    if (why == NULL && options->url_bytes_max > 0 && url > options->url_bytes_max) {
+        why = "the target is too long";
+        taskq__reply_problem(&self->reply, TASKQ__PROBLEM_HEADERS_TOO_LARGE, NULL, "path and query may have %u bytes",
+                             options->url_bytes_max);
+        self->reply.bound = TASKQ__BOUND_URL_LENGTH;
+    }
     if (why != NULL || !taskq__head_check(&self->request, options->body_bytes_max, &framing, &self->reply)) {
         self->reply.close = true;
         options->refused(options->user, &self->request, &self->reply);
@@ -203,15 +210,6 @@ static int on_request(struct mg_connection *conn)
     return status;
 }
 
-static taskq__bound bound_of(taskq__problem problem)
-{
-    switch (problem) {
-    case TASKQ__PROBLEM_HEADERS_TOO_LARGE: return TASKQ__BOUND_HEADER_SIZE;
-    case TASKQ__PROBLEM_REQUEST_TIMEOUT: return TASKQ__BOUND_REQUEST_TIME;
-    default: return TASKQ__BOUND_NONE;
-    }
-}
-
 static void answer_refusal(taskq__seat *self, struct mg_connection *conn, taskq__problem problem, taskq__bound bound,
                            const char *why)
 {
@@ -236,7 +234,7 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
     if (self != NULL) {
         const char *why;
         taskq__problem problem = refusal(conn, status, &why);
-        answer_refusal(self, conn, problem, bound_of(problem), why);
+        answer_refusal(self, conn, problem, TASKQ__BOUND_NONE, why);
         linger(self, conn, LINGER_MS);
     }
     return 0;

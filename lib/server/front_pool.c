@@ -29,6 +29,7 @@ taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_option
     pool->body_bytes_max = options->body_bytes_max;
     pool->connections_max = options->connections_max;
     pool->trusted = options->trusted;
+    pool->loopback_unbound = options->loopback_unbound;
     pool->trusted_count = options->trusted_count;
     pool->seats = NULL;
     atomic_init(&pool->busy, 0);
@@ -146,9 +147,11 @@ static bool enter_peer(taskq__seat *seat, const char *peer)
 {
     taskq__pool *pool = seat->pool;
     if (!taskq__address_parse(taskq_text_of(peer), &seat->peer) ||
+        (pool->loopback_unbound && taskq__address_is_loopback(&seat->peer)) ||
         taskq__networks_have(pool->trusted, pool->trusted_count, &seat->peer)) {
         return true;
     }
+    seat->peer = taskq__address_block(seat->peer);
     seat->peer_counted = taskq__peers_enter(&pool->peers, seat->peer);
     return seat->peer_counted;
 }

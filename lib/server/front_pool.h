@@ -52,6 +52,7 @@ struct taskq__pool {
     size_t body_bytes_max;
     uint32_t connections_max;
     const taskq__network *trusted;
+    bool loopback_unbound;
     uint32_t trusted_count;
     taskq__peers peers;
     pthread_mutex_t lock; /* guards seats; taken before a seat's */

@@ -146,6 +146,7 @@ void taskq__jobs_post(taskq_server *server, taskq__request *request, taskq__repl
         taskq__reply_failure(reply, status, &err);
         return;
     }
+    taskq__audit_jobs(request, jobs);
     reply_enqueued(reply, request, &wanted, jobs, made);
     taskq_jobs_free(jobs);
 }
@@ -304,6 +305,7 @@ static void move_one(taskq_server *server, taskq__request *request, taskq__reply
         taskq__reply_failure(reply, status, &err);
         return;
     }
+    taskq__audit_jobs(request, jobs);
     taskq__reply_job(reply, 200, taskq_jobs_at(jobs, 0));
     taskq_jobs_free(jobs);
 }
@@ -342,6 +344,10 @@ void taskq__jobs_bulk(taskq_server *server, taskq__request *request, taskq__repl
         taskq__reply_failure(reply, status, &err);
         return;
     }
+    static const char *const actions[] = {
+        [TASKQ_BULK_CANCEL] = "cancel", [TASKQ_BULK_RETRY] = "retry", [TASKQ_BULK_DELETE] = "delete"};
+    taskq__audit_action(request, actions[bulk.action], affected);
+    taskq__audit_queue(request, bulk.filter.queue);
     taskq__buf *body = taskq__reply_json(reply, 200);
     taskq__emit_open(body, '{');
     taskq__emit_key(body, "affected");

@@ -4,10 +4,13 @@
  * holds a thread, so there is a bound on how many do; the others are told to come again.
  */
 #include "core/fail.h"
+#include "core/hash.h"
 #include "core/text.h"
 #include "server/claim.h"
 #include "wire/emit.h"
 #include "wire/record.h"
+
+#include <string.h>
 
 /* ---- next-job -------------------------------------------------------------------------------------------------------------- */
 
@@ -27,13 +30,48 @@ taskq_claim_options taskq__claim_options(const taskq__wire_claim *wanted, const 
     return options;
 }
 
-static bool hold(taskq_server *server)
+/* A worker's place in the table of those who wait. */
+static taskq__address place_of(taskq_text worker)
 {
+    uint64_t halves[2] = {taskq_digest(worker.data, worker.size), 0};
+    taskq__address place;
+    halves[1] = taskq__mix64(halves[0] ^ worker.size);
+    memcpy(place.bytes, halves, sizeof(place.bytes));
+    return place;
+}
+
+static taskq__bound hold(taskq_server *server, taskq_text worker)
+{
+    if (worker.size > 0 && !taskq__peers_enter(&server->pollers, place_of(worker))) {
+        return TASKQ__BOUND_WORKER_POLLS;
+    }
     if (atomic_fetch_add(&server->held, 1) < server->held_max) {
-        return true;
+        return TASKQ__BOUND_NONE;
     }
     atomic_fetch_sub(&server->held, 1);
-    return false;
+    if (worker.size > 0) {
+        taskq__peers_leave(&server->pollers, place_of(worker));
+    }
+    return TASKQ__BOUND_HELD_POLLS;
+}
+
+static void let_go(taskq_server *server, taskq_text worker)
+{
+    atomic_fetch_sub(&server->held, 1);
+    if (worker.size > 0) {
+        taskq__peers_leave(&server->pollers, place_of(worker));
+    }
+}
+
+static void refuse_to_hold(taskq__reply *reply, taskq__bound bound)
+{
+    if (bound == TASKQ__BOUND_WORKER_POLLS) {
+        taskq__reply_problem(reply, TASKQ__PROBLEM_TOO_MANY_REQUESTS, NULL,
+                             "too many polls of this worker wait already");
+    } else {
+        taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "too many polls wait already");
+    }
+    reply->bound = bound;
 }
 
 bool taskq__claim_admit(const taskq__request *request, taskq__reply *reply, const taskq__wire_claim *wanted)
@@ -72,11 +110,12 @@ static void claim(taskq_server *server, const taskq__request *request, taskq__re
     options.gone = is_gone;
     options.user = &self;
     bool wants_wait = options.wait_ms > 0;
-    bool held = wants_wait && request->may_wait && hold(server);
+    taskq__bound bound = wants_wait && request->may_wait ? hold(server, options.worker) : TASKQ__BOUND_HELD_POLLS;
+    bool held = bound == TASKQ__BOUND_NONE;
     options.wait_ms = held ? options.wait_ms : 0; /* no room to wait: a job that is ready is still given */
     taskq_status status = taskq_scheduler_claim(server->scheduler, &options, &jobs, &err);
     if (held) {
-        atomic_fetch_sub(&server->held, 1);
+        let_go(server, options.worker);
     }
     if (status == TASKQ_ECANCELED) { /* the end of a poll, not a failure */
         taskq__reply_empty(reply, 204);
@@ -88,8 +127,7 @@ static void claim(taskq_server *server, const taskq__request *request, taskq__re
     } else if (taskq_jobs_count(jobs) > 0) {
         taskq__reply_jobs(reply, 200, jobs);
     } else if (wants_wait && !held && !server->stopping) {
-        taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "too many polls wait already");
-        reply->bound = TASKQ__BOUND_HELD_POLLS;
+        refuse_to_hold(reply, bound);
     } else {
         taskq__reply_empty(reply, 204);
     }

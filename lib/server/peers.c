@@ -48,7 +48,6 @@ static uint32_t find(const taskq__peers *peers, const taskq__address *who)
 
 bool taskq__peers_enter(taskq__peers *peers, taskq__address who)
 {
-    who = taskq__address_block(who);
     pthread_mutex_lock(&peers->lock);
     taskq__peer *peer = &peers->slots[find(peers, &who)];
     bool enters = peer->count < peers->each_max;
@@ -75,7 +74,6 @@ static void close_gap(taskq__peers *peers, uint32_t gap)
 
 void taskq__peers_leave(taskq__peers *peers, taskq__address who)
 {
-    who = taskq__address_block(who);
     pthread_mutex_lock(&peers->lock);
     uint32_t at = find(peers, &who);
     if (peers->slots[at].count > 0 && --peers->slots[at].count == 0) {

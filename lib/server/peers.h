@@ -23,7 +23,7 @@ typedef struct taskq__peers {
 taskq_status taskq__peers_init(taskq__peers *peers, uint32_t all_max, uint32_t each_max, uint64_t seed);
 void taskq__peers_clear(taskq__peers *peers);
 
-/* One more of this address; false: it has its share, and is not counted. Who enters leaves. */
+/* Of IPv6 the caller gives the block. One more of this address; false: it has its share, and is not counted. Who enters leaves. */
 bool taskq__peers_enter(taskq__peers *peers, taskq__address who);
 void taskq__peers_leave(taskq__peers *peers, taskq__address who);
 

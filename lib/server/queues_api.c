@@ -87,6 +87,8 @@ void taskq__queues_patch(taskq_server *server, taskq__request *request, taskq__r
     taskq_queues *queues = NULL;
     if (status == TASKQ_OK) {
         status = taskq_scheduler_queue_pause(server->scheduler, name, patch.paused, &queues, &err);
+        taskq__audit_action(request, patch.paused ? "pause" : "resume", 0);
+        taskq__audit_queue(request, name);
     }
     reply_queue(reply, status, queues, &err);
 }

@@ -69,13 +69,52 @@ static bool find_route(taskq__request *request, taskq__reply *reply)
     return false;
 }
 
+/* Who asks, where a proxy that we trust says so in the last line that it wrote. */
+static bool find_client(taskq_server *server, taskq__request *request, taskq__reply *reply)
+{
+    taskq__address address;
+    taskq_text list = {NULL, 0};
+    const taskq__config *config = &server->config;
+    if (config->trusted_count == 0 || !taskq__address_parse(request->peer, &address) ||
+        !taskq__networks_have(config->trusted, config->trusted_count, &address)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        const taskq__pair *header = &request->headers[i];
+        if (header->name.size == 15 && strncasecmp(header->name.data, "X-Forwarded-For", 15) == 0) {
+            list = header->value;
+        }
+    }
+    taskq_text client = taskq__address_forwarded(list, config->trusted, config->trusted_count);
+    if (client.size == 0 || !taskq__address_parse(client, &address)) {
+        return true;
+    }
+    request->client = client;
+    request->client_counted = taskq__peers_enter(&server->clients, taskq__address_block(address));
+    if (!request->client_counted) {
+        taskq__reply_problem(reply, TASKQ__PROBLEM_TOO_MANY_REQUESTS, NULL,
+                             "too many requests at once from this address");
+        reply->bound = TASKQ__BOUND_ADDRESS;
+    }
+    return request->client_counted;
+}
+
+static void leave_client(taskq_server *server, const taskq__request *request)
+{
+    taskq__address address;
+    if (request->client_counted && taskq__address_parse(request->client, &address)) {
+        taskq__peers_leave(&server->clients, taskq__address_block(address));
+    }
+}
+
 static bool admit(void *user, taskq__request *request, taskq__reply *reply)
 {
     taskq_server *server = user;
     reply->head_only = taskq__text_is(request->method, "HEAD");
+    request->json_depth_max = server->config.json_depth_max;
     identify(server, request);
-    return taskq__auth_admit(server, request, reply) && find_route(request, reply) &&
-           taskq__auth_allow(server, request, reply);
+    return find_client(server, request, reply) && taskq__auth_admit(server, request, reply) &&
+           find_route(request, reply) && taskq__auth_allow(server, request, reply);
 }
 
 static bool is_json(taskq_text content_type)
@@ -107,6 +146,7 @@ static void answer(void *user, taskq__request *request, taskq__reply *reply)
         return;
     }
     route->handler(server, request, reply);
+    taskq__audit(server, request, reply);
 }
 
 static void log_fault(const taskq_server *server, const taskq__request *request, const taskq__reply *reply)
@@ -116,12 +156,25 @@ static void log_fault(const taskq_server *server, const taskq__request *request,
     taskq__log(&server->log, TASKQ_LOG_WARN, "server", "a request failed", fields, 3);
 }
 
+static void count_refusal(taskq_server *server, const taskq__reply *reply)
+{
+    taskq__bound bound = reply->bound;
+    if (bound == TASKQ__BOUND_NONE) {
+        switch (reply->status) {
+        case 408: bound = TASKQ__BOUND_REQUEST_TIME; break;
+        case 413: bound = TASKQ__BOUND_BODY_SIZE; break;
+        case 431: bound = TASKQ__BOUND_HEADER_SIZE; break;
+        default: return;
+        }
+    }
+    atomic_fetch_add(&server->refused.of[bound], 1);
+}
+
 static void done(void *user, const taskq__request *request, const taskq__reply *reply)
 {
     taskq_server *server = user;
-    if (reply->bound != TASKQ__BOUND_NONE) {
-        atomic_fetch_add(&server->refused.of[reply->bound], 1);
-    }
+    count_refusal(server, reply);
+    leave_client(server, request);
     if (reply->fault[0] != '\0') {
         log_fault(server, request, reply);
     }
@@ -159,6 +212,7 @@ static taskq_status start_front(taskq_server *server, taskq_error *err)
         .header_bytes_max = config->header_bytes_max,
         .url_bytes_max = config->url_bytes_max,
         .address_connections_max = config->address_connections_max,
+        .loopback_unbound = config->loopback_unbound,
         .handshakes_max = config->handshakes_max,
         .handshake_timeout_ms = config->handshake_timeout_ms,
         .trusted = config->trusted,
@@ -211,14 +265,17 @@ static void warn(const taskq_server *server)
     for (uint32_t i = 0; i < config->listen_count; i++) {
         beyond = beyond || !config->listens[i].loopback;
     }
-    if (server->auth.path == NULL && !server->auth.certificates && beyond) {
+    if (server->auth.path == NULL && beyond) {
         taskq__log(&server->log, TASKQ_LOG_WARN, "server",
                    "INSECURE: there are no tokens, so whoever reaches this address can do everything: set --tokens",
                    NULL, 0);
     }
-    if (server->auth.path == NULL && !beyond && !server->auth.certificates) {
+    if (server->auth.path == NULL && !beyond) {
         taskq__log(&server->log, TASKQ_LOG_INFO, "server",
-                   "there are no tokens: every user of this machine can do everything", NULL, 0);
+                   config->tls.client_ca_path != NULL
+                       ? "there are no tokens: whoever has a client certificate can do everything"
+                       : "there are no tokens: every user of this machine can do everything",
+                   NULL, 0);
     }
     if (server->tls == NULL && beyond) {
         taskq__log(&server->log, TASKQ_LOG_WARN, "server",
@@ -234,11 +291,33 @@ static void warn(const taskq_server *server)
 static void free_server(taskq_server *server, bool has_auth)
 {
     taskq__tls_close(server->tls);
+    taskq__peers_clear(&server->clients);
+    taskq__peers_clear(&server->pollers);
     if (has_auth) {
         taskq__auth_close(&server->auth);
     }
     pthread_mutex_destroy(&server->ready_lock);
     free(server);
+}
+
+static bool init_tables(taskq_server *server, const taskq__config *config)
+{
+    uint32_t threads = config->connections_max + 64;
+    if (pthread_mutex_init(&server->ready_lock, NULL) != 0) {
+        return false;
+    }
+    if (taskq__peers_init(&server->clients, threads, config->address_connections_max, taskq__rng_next(&server->rng)) !=
+        TASKQ_OK) {
+        pthread_mutex_destroy(&server->ready_lock);
+        return false;
+    }
+    if (taskq__peers_init(&server->pollers, threads, config->worker_polls_max, taskq__rng_next(&server->rng)) !=
+        TASKQ_OK) {
+        taskq__peers_clear(&server->clients);
+        pthread_mutex_destroy(&server->ready_lock);
+        return false;
+    }
+    return true;
 }
 
 taskq_status taskq_server_start(const taskq_server_options *options, taskq_server **out, taskq_error *err)
@@ -255,7 +334,8 @@ taskq_status taskq_server_start(const taskq_server_options *options, taskq_serve
     if (server == NULL) {
         return taskq__fail_memory(err);
     }
-    if (pthread_mutex_init(&server->ready_lock, NULL) != 0) {
+    taskq__rng_init(&server->rng, 0);
+    if (!init_tables(server, &config)) {
         free(server);
         return taskq__fail_memory(err);
     }
@@ -265,11 +345,9 @@ taskq_status taskq_server_start(const taskq_server_options *options, taskq_serve
     server->body_bytes_max = config.body_bytes_max;
     server->held_max = config.held_max;
     taskq_clock_system(&server->clock);
-    taskq__rng_init(&server->rng, 0);
     status = taskq__auth_open(&server->auth, options->tokens_path, taskq__rng_next(&server->rng), err);
     bool has_auth = status == TASKQ_OK;
-    server->auth.certificates = options->tls_client_ca_path != NULL;
-    server->auth.any_host = options->insecure || server->auth.certificates;
+    server->auth.any_host = options->insecure;
     if (status == TASKQ_OK && config.tls.cert_path != NULL) {
         status = taskq__tls_open(&config.tls, &server->tls, err);
     }
