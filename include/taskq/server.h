@@ -52,8 +52,8 @@ typedef struct taskq_server_options {
  * reading the files gives. */
 TASKQ_API taskq_status taskq_server_check(const taskq_server_options *options, taskq_error *err);
 
-/** Listen and serve. EINVAL: an option (so is an address that is not loopback where neither tokens nor client certificates are asked for,
- * without `insecure`; a certificate that is over; a key that does not fit it); EUNAVAIL: a port cannot be had. */
+/** Listen and serve. EINVAL: an option (so is an address that is not loopback where there are no tokens, without `insecure`; a certificate that
+ * is over; a key that does not fit it); EUNAVAIL: a port cannot be had. */
 TASKQ_API taskq_status taskq_server_start(const taskq_server_options *options, taskq_server **out, taskq_error *err);
 
 /** Read the tokens, the certificate and the client authorities again. What is under way goes on; new requests and connections get the new

@@ -18,9 +18,8 @@ typedef struct taskq__identity {
 } taskq__identity;
 
 typedef struct taskq__auth {
-    const char *path;  /* of the tokens; NULL: there are none, the API is open */
-    bool any_host;     /* open, and answering for names that are not local */
-    bool certificates; /* clients show one */
+    const char *path; /* of the tokens; NULL: there are none, the API is open */
+    bool any_host;    /* open, and answering for names that are not local */
     pthread_rwlock_t lock;
     taskq_tokens *tokens;     /* guarded by lock */
     _Atomic uint64_t reloads; /* grows with every set of tokens */
