@@ -9,6 +9,7 @@
 #include "server/front_pool.h"
 #include "server/problem.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,6 +25,8 @@ enum {
     TIMED_OUT = -1,        /* what civetweb's pull_inner returns then */
     REFUSE_WAIT_MS = 200,  /* for the request of a connection that is refused: unread bytes would reset our answer */
     LINGER_MS = 2000,      /* the same for a body that is not wanted */
+    IDLE_MS_MAX = 60000,   /* between two requests of one connection */
+    HANDSHAKE_MS = 5000,   /* where the options say nothing */
     SEND_MS_MIN = 60000,   /* for an answer to be taken, in all */
     SKIP_BYTES_MAX = 65536 /* a refused request's body up to that is read, to keep the connection */
 };
@@ -42,230 +45,18 @@ static taskq__front *front_of(const taskq__seat *seat)
     return (taskq__front *)((char *)seat->pool - offsetof(taskq__front, pool));
 }
 
-/* ---- the connection: where we have civetweb's source we reach its socket and its buffer ---------------------------- */
-
-static int socket_of(const struct mg_connection *conn);
-
-static bool hung_up(void *user)
-{
-    struct pollfd one = {socket_of(user), POLLRDHUP, 0};
-    return one.fd >= 0 && poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
-}
-
-typedef struct reading {
-    struct mg_connection *conn;
-    const taskq__pool *pool;
-    int64_t deadline_ms;
-} reading;
-
-#if defined(TASKQ_CIVETWEB_SYSTEM)
-
-static int socket_of(const struct mg_connection *conn)
-{
-    (void)conn;
-    return -1;
-}
-
-static bool is_plain(const struct mg_connection *conn)
-{
-    (void)conn;
-    return false;
-}
-
-/* civetweb's own reading waits for all that was asked for, so little is asked for at a time. */
-static int read_some(void *user, char *into, size_t size)
-{
-    reading *self = user;
-    if (taskq__front_pool_now_ms(self->pool) >= self->deadline_ms) {
-        return 0;
-    }
-    int got = mg_read(self->conn, into, size < 1024 ? size : 1024);
-    return got > 0 ? got : -1;
-}
-
-static bool body_is_here(const struct mg_connection *conn)
-{
-    (void)conn;
-    return false;
-}
-
-static taskq_status read_chunked(reading *from, taskq__buf *body)
-{
-    for (;;) {
-        if (!taskq__buf_reserve(body, 1024)) {
-            return TASKQ_ELIMIT;
-        }
-        if (taskq__front_pool_now_ms(from->pool) >= from->deadline_ms) {
-            return TASKQ_ETIMEDOUT;
-        }
-        int got = mg_read(from->conn, body->data + body->size, 1024);
-        if (got <= 0) {
-            return got == 0 ? TASKQ_OK : TASKQ_ESYNTAX;
-        }
-        body->size += (size_t)got;
-    }
-}
-
-static taskq__problem head_problem(const struct mg_connection *conn, const struct mg_request_info *info,
-                                   const char **why)
-{
-    (void)conn;
-    *why = info->num_headers >= TASKQ__HEADERS_MAX ? "at most 63 header fields" : NULL;
-    return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
-}
-
-static taskq__problem refusal(const struct mg_connection *conn, int status, const char **why)
-{
-    (void)conn;
-    *why = "the request cannot be read";
-    return status == 413 ? TASKQ__PROBLEM_HEADERS_TOO_LARGE : TASKQ__PROBLEM_BAD_REQUEST;
-}
-
-static bool left_without_answer(const struct mg_connection *conn)
-{
-    (void)conn;
-    return false;
-}
-
-static void wake_acceptor(taskq__front *front)
-{
-    (void)front;
-}
-
-#else
-
-static int socket_of(const struct mg_connection *conn)
-{
-    return conn->client.sock;
-}
-
-static bool is_plain(const struct mg_connection *conn)
-{
-    return conn->ssl == NULL;
-}
-
-static int read_some(void *user, char *into, size_t size)
-{
-    reading *self = user;
-    struct mg_connection *conn = self->conn;
-    int64_t buffered = conn->data_len - conn->request_len - conn->consumed_content;
-    if (buffered > 0) {
-        size_t taken = size < (size_t)buffered ? size : (size_t)buffered;
-        memcpy(into, conn->buf + conn->request_len + conn->consumed_content, taken);
-        conn->consumed_content += (int64_t)taken;
-        return (int)taken;
-    }
-    for (;;) {
-        int64_t left_ms = self->deadline_ms - taskq__front_pool_now_ms(self->pool);
-        if (left_ms <= 0) {
-            return 0;
-        }
-        int got = pull_inner(NULL, conn, into, size < INT_MAX ? (int)size : INT_MAX, (double)left_ms / 1000.0);
-        if (got > 0) {
-            conn->consumed_content += got;
-            return got;
-        }
-        if (got != 0 && got != TIMED_OUT) {
-            return -1;
-        }
-    }
-}
-
-static bool body_is_here(const struct mg_connection *conn)
-{
-    return conn->data_len > conn->request_len;
-}
-
-static taskq_status read_chunked(reading *from, taskq__buf *body)
-{
-    taskq__body_source source = {read_some, from};
-    taskq_status status = taskq__body_read_chunked(&source, body);
-    if (status == TASKQ_OK) { /* civetweb then finds the next request where this one ends */
-        from->conn->content_len = from->conn->consumed_content;
-        from->conn->is_chunked = 4;
-    }
-    return status;
-}
-
-/* civetweb cuts lines by putting NULs into its buffer. Where these do not stand exactly where one CR LF a line puts them, it was lenient
- * with something: a bare LF, a folded line, a space before a colon, a header after the last one that it has room for. */
-static taskq__problem head_problem(const struct mg_connection *conn, const struct mg_request_info *info,
-                                   const char **why)
-{
-    *why = "the request line is malformed";
-    if (info->request_uri != info->request_method + strlen(info->request_method) + 1) {
-        return TASKQ__PROBLEM_BAD_REQUEST;
-    }
-    *why = "a header line is malformed";
-    const char *line = info->http_version + strlen(info->http_version) + 2;
-    for (int i = 0; i < info->num_headers; i++) {
-        const struct mg_header *header = &info->http_headers[i];
-        const char *after_colon = header->name + strlen(header->name) + 1;
-        size_t blanks = (size_t)(header->value - after_colon);
-        if (header->name != line || strspn(after_colon, " \t") < blanks) {
-            return TASKQ__PROBLEM_BAD_REQUEST;
-        }
-        line = header->value + strlen(header->value) + 2;
-    }
-    const char *end = conn->buf + conn->request_len - 2;
-    if (line < end && info->num_headers == TASKQ__HEADERS_MAX) {
-        *why = "at most 64 header fields";
-        return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
-    }
-    *why = line == end ? NULL : *why;
-    return TASKQ__PROBLEM_BAD_REQUEST;
-}
-
-/* What civetweb calls malformed may also not have come in time, or not have had room. */
-static taskq__problem refusal(const struct mg_connection *conn, int status, const char **why)
-{
-    bool unfinished =
-        conn->request_len <= 0 && conn->data_len > 0 && get_http_header_len(conn->buf, conn->data_len) == 0;
-    if (unfinished && conn->data_len >= conn->buf_size) {
-        *why = "the request line and the header fields may have 16 KiB";
-        return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
-    }
-    if (unfinished && hung_up((void *)(uintptr_t)conn)) {
-        *why = "the header fields end early";
-        return TASKQ__PROBLEM_BAD_REQUEST;
-    }
-    if (unfinished) {
-        *why = "the header fields did not arrive in time";
-        return TASKQ__PROBLEM_REQUEST_TIMEOUT;
-    }
-    *why = status == 505 ? "only HTTP/1.0 and HTTP/1.1 are spoken here"
-                         : "the request line or a header field is malformed";
-    return TASKQ__PROBLEM_BAD_REQUEST;
-}
-
-/* civetweb ends a connection in silence where the target is another server or "*". */
-static bool left_without_answer(const struct mg_connection *conn)
-{
-    return conn->request_info.request_method != NULL && conn->request_info.local_uri_raw == NULL &&
-           conn->request_len > 0;
-}
-
-/* The thread that accepts looks up every two seconds only; a listener that is shut wakes it. */
-static void wake_acceptor(taskq__front *front)
-{
-    for (unsigned i = 0; i < front->context->num_listening_sockets; i++) {
-        shutdown(front->context->listening_sockets[i].sock, SHUT_RDWR);
-    }
-}
-
-#endif
+#include "server/civetweb_conn.h"
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
 
 static bool send_both(const taskq__front *front, struct mg_connection *conn, taskq__buf *head, taskq_text body)
 {
+    int64_t send_ms = front->options.request_timeout_ms > SEND_MS_MIN ? front->options.request_timeout_ms : SEND_MS_MIN;
     if (is_plain(conn)) {
-        int64_t send_ms =
-            front->options.request_timeout_ms > SEND_MS_MIN ? front->options.request_timeout_ms : SEND_MS_MIN;
         return taskq__front_send(socket_of(conn), taskq__buf_text(head), body, &front->pool.clock, send_ms);
     }
     taskq__buf_add_text(head, body);
-    return !head->failed && mg_write(conn, head->data, head->size) == (int)head->size;
+    return !head->failed && send_wrapped(front, conn, taskq__buf_text(head), send_ms);
 }
 
 static void write_reply(taskq__seat *self, struct mg_connection *conn)
@@ -276,6 +67,9 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
         taskq__buf_rewind(&reply->body);
         reply->header_count = 0;
         taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "the answer needs more memory than there is");
+    }
+    if (front->options.tls != NULL) { /* browsers come back by TLS alone from now on */
+        taskq__reply_header(reply, "Strict-Transport-Security", TASKQ_TEXT("max-age=31536000"));
     }
     bool keep = !reply->close && !self->spare && taskq__head_keeps_alive(&self->request) && !front->pool.draining;
     reply->close = !keep;
@@ -295,7 +89,8 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
 
 static void linger(taskq__seat *self, const struct mg_connection *conn, int64_t wait_ms)
 {
-    if (is_plain(conn)) {
+    if (socket_of(conn) >= 0) {
+        say_goodbye(conn);
         taskq__front_linger(socket_of(conn), &self->pool->clock, self->pool->draining ? 0 : wait_ms);
     }
 }
@@ -313,7 +108,9 @@ static void fill_request(taskq__seat *self, const struct mg_connection *conn)
         .method = taskq_text_of(info->request_method != NULL ? info->request_method : "-"),
         .path = taskq_text_of(info->local_uri_raw != NULL ? info->local_uri_raw : "-"),
         .query = taskq_text_of(info->query_string != NULL ? info->query_string : ""),
-        .peer = taskq_text_of(info->remote_addr),
+        .peer = taskq_text_of(peer_of(conn)),
+        .client = taskq_text_of(peer_of(conn)),
+        .certificate = taskq_text_of(self->certificate),
         .headers = self->headers,
         .http_1_0 = info->http_version != NULL && strcmp(info->http_version, "1.0") == 0,
         .arena = self->arena,
@@ -359,6 +156,13 @@ static bool make_reply(taskq__seat *self, struct mg_connection *conn)
     taskq__problem problem = head_problem(conn, mg_get_request_info(conn), &why);
     if (why != NULL) {
         taskq__reply_problem(&self->reply, problem, NULL, "%s", why);
+    }
+    size_t url = self->request.path.size + self->request.query.size + (self->request.query.size > 0 ? 1 : 0);
+    if (why == NULL && options->url_bytes_max > 0 && url > options->url_bytes_max) {
+        why = "the target is too long";
+        taskq__reply_problem(&self->reply, TASKQ__PROBLEM_HEADERS_TOO_LARGE, NULL, "path and query may have %u bytes",
+                             options->url_bytes_max);
+        self->reply.bound = TASKQ__BOUND_URL_LENGTH;
     }
     if (why != NULL || !taskq__head_check(&self->request, options->body_bytes_max, &framing, &self->reply)) {
         self->reply.close = true;
@@ -406,13 +210,15 @@ static int on_request(struct mg_connection *conn)
     return status;
 }
 
-static void answer_refusal(taskq__seat *self, struct mg_connection *conn, taskq__problem problem, const char *why)
+static void answer_refusal(taskq__seat *self, struct mg_connection *conn, taskq__problem problem, taskq__bound bound,
+                           const char *why)
 {
     if (!taskq__seat_prepare(self)) {
         return;
     }
     fill_request(self, conn);
     taskq__reply_problem(&self->reply, problem, NULL, "%s", why);
+    self->reply.bound = bound;
     self->reply.close = self->told = true;
     front_of(self)->options.refused(front_of(self)->options.user, &self->request, &self->reply);
     write_reply(self, conn);
@@ -428,7 +234,7 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
     if (self != NULL) {
         const char *why;
         taskq__problem problem = refusal(conn, status, &why);
-        answer_refusal(self, conn, problem, why);
+        answer_refusal(self, conn, problem, TASKQ__BOUND_NONE, why);
         linger(self, conn, LINGER_MS);
     }
     return 0;
@@ -439,15 +245,23 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
 static void refuse_connection(taskq__seat *self, struct mg_connection *conn)
 {
     struct pollfd one = {socket_of(conn), POLLIN, 0};
-    if (one.fd < 0 || !is_plain(conn)) {
+    if (one.fd < 0) {
         return;
     }
     char scratch[4096];
     if (poll(&one, 1, REFUSE_WAIT_MS) > 0) {
         recv(one.fd, scratch, sizeof(scratch), MSG_DONTWAIT);
     }
-    answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE,
-                   self->pool->draining ? "the server is shutting down" : "too many connections");
+    switch (self->entry) {
+    case TASKQ__ENTRY_ADDRESS_FULL:
+        answer_refusal(self, conn, TASKQ__PROBLEM_TOO_MANY_REQUESTS, TASKQ__BOUND_ADDRESS,
+                       "too many connections from this address");
+        break;
+    case TASKQ__ENTRY_DRAINING:
+        answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE, TASKQ__BOUND_NONE, "the server is shutting down");
+        break;
+    default: answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE, TASKQ__BOUND_CONNECTIONS, "too many connections");
+    }
     linger(self, conn, REFUSE_WAIT_MS);
     shutdown(one.fd, SHUT_RDWR);
 }
@@ -458,7 +272,14 @@ static int on_connection(const struct mg_connection *const_conn, void **data)
     (void)data;
     struct mg_connection *conn = (struct mg_connection *)(uintptr_t)const_conn;
     taskq__seat *self = mg_get_thread_pointer(conn);
-    if (self != NULL && !taskq__seat_take(self, socket_of(conn))) {
+    if (self == NULL) {
+        return 0;
+    }
+    if (!is_seated(conn)) { /* with TLS it is since before the handshake */
+        self->certificate[0] = '\0';
+        self->entry = taskq__seat_take(self, socket_of(conn), peer_of(conn));
+    }
+    if (self->entry != TASKQ__ENTRY_TAKEN) {
         refuse_connection(self, conn);
     }
     return 0;
@@ -473,7 +294,8 @@ static void on_close(const struct mg_connection *const_conn)
         return;
     }
     if (!self->told && left_without_answer(conn)) {
-        answer_refusal(self, conn, TASKQ__PROBLEM_BAD_REQUEST, "the target must be a path on this server");
+        answer_refusal(self, conn, TASKQ__PROBLEM_BAD_REQUEST, TASKQ__BOUND_NONE,
+                       "the target must be a path on this server");
     }
     taskq__seat_leave(self);
 }
@@ -506,17 +328,32 @@ static int on_message(const struct mg_connection *conn, const char *message)
     return 1;
 }
 
+/* civetweb's: whose is the TLS? Ours; 1: it need not set up, nor free, anything. */
+static int on_tls(void **context, void *user)
+{
+    taskq__front *front = user;
+    if (front->options.tls == NULL) {
+        return -1;
+    }
+    *context = taskq__tls_context(front->options.tls);
+    return 1;
+}
+
 /* ---- start and end -------------------------------------------------------------------------------------------------------- */
 
 static struct mg_context *start_context(taskq__front *front)
 {
     const taskq__front_options *options = &front->options;
-    char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 8)] = "";
-    char threads[16], timeout[16], head[16];
-    taskq__listens_join(options->listens, options->listen_count, listens, sizeof(listens));
+    char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 9)] = "";
+    char threads[16], timeout[24], idle[24], head[16];
+    int64_t idle_ms = options->request_timeout_ms < IDLE_MS_MAX ? options->request_timeout_ms : IDLE_MS_MAX;
+    taskq__listens_join(options->listens, options->listen_count, options->tls != NULL ? "s" : "", listens,
+                        sizeof(listens));
+    snprintf(idle, sizeof(idle), "%lld", (long long)idle_ms);
     snprintf(threads, sizeof(threads), "%u", options->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS);
     snprintf(timeout, sizeof(timeout), "%lld", (long long)options->request_timeout_ms);
-    snprintf(head, sizeof(head), "%d", TASKQ__HEAD_BYTES_MAX);
+    snprintf(head, sizeof(head), "%u",
+             options->header_bytes_max > 0 ? options->header_bytes_max : TASKQ__HEAD_BYTES_MAX);
     const char *settings[][2] = {
         {"listening_ports", listens},
         {"num_threads", threads},
@@ -524,7 +361,7 @@ static struct mg_context *start_context(taskq__front *front)
         {"listen_backlog", "1024"},
         {"tcp_nodelay", "1"},
         {"enable_keep_alive", "yes"},
-        {"keep_alive_timeout_ms", "60000"}, /* less, where somebody needs the thread */
+        {"keep_alive_timeout_ms", idle}, /* the next request's head included; less, where somebody needs the thread */
         {"request_timeout_ms", timeout},
         {"max_request_size", head},
         {"decode_url", "no"},
@@ -547,6 +384,7 @@ static struct mg_context *start_context(taskq__front *front)
         .init_thread = on_thread,
         .exit_thread = on_thread_end,
         .init_connection = on_connection,
+        .external_ssl_ctx = on_tls,
     };
     return mg_start(&callbacks, front, &settings[0][0]);
 }
