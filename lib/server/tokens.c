@@ -202,7 +202,7 @@ static taskq_status read_string(const taskq__json *json, uint32_t node, taskq_ar
 static taskq_status read_time(const taskq__json *json, uint32_t node, taskq_arena *arena, const char *field,
                               int64_t *out, taskq_error *err)
 {
-    const char *text;
+    const char *text = "";
     taskq_status status = read_string(json, node, arena, field, &text, err);
     if (status == TASKQ_OK && taskq__rfc3339_parse(taskq_text_of(text), out) != TASKQ_OK) {
         return taskq__fail_field(err, TASKQ_EINVAL, field, "must be a time such as 2026-01-31T08:00:00Z");

@@ -38,7 +38,9 @@ static taskq_status check_file(int fd, const char *path, taskq_error *err)
         return taskq__fail(err, TASKQ_EDENIED, "%s: belongs to user %u, neither to root nor to this process (user %u)",
                            path, (unsigned)is.st_uid, (unsigned)geteuid());
     }
-    if ((is.st_mode & 077) != 0) {
+    /* root's file, for a process that is not root: it is handed out by the group or an access list, as systemd's credentials are. */
+    unsigned mine = is.st_uid == 0 && geteuid() != 0 ? 037 : 077;
+    if ((is.st_mode & mine) != 0) {
         return taskq__fail(err, TASKQ_EDENIED, "%s: has the mode %04o, others can reach it: chmod 600 %s", path,
                            (unsigned)is.st_mode & 07777, path);
     }
