@@ -43,7 +43,7 @@ static const option_spec specs[] = {
     {"request-timeout", 0, OPTION_DURATION, "DURATION", "for a request to arrive whole: its head, and its body", "15s",
      1000, 600000, NULL},
     {"max-handshakes", 0, OPTION_INT, "N",
-     "TLS connections not agreed yet; a quarter of --max-connections where it is not given", NULL, 1, 20000, NULL},
+     "TLS connections not agreed yet; not given: a quarter of --max-connections and 32", NULL, 1, 20000, NULL},
     {"handshake-timeout", 0, OPTION_DURATION, "DURATION", "for a TLS connection to be agreed", "5s", 500, 60000, NULL},
     {"sweep-interval", 0, OPTION_DURATION, "DURATION", "at most so long between two looks at what is due or lost",
      "500ms", 10, 60000, NULL},

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <taskq/clock.h>
 #include <taskq/tokens.h>
 
 static const option_spec specs[] = {
@@ -23,6 +24,13 @@ static const option_spec specs[] = {
     {"id", 0, OPTION_STRING, "ID", "revoke: this secret of the name alone", NULL, 0, 0, NULL},
 };
 const option_table token_table = {specs, sizeof(specs) / sizeof(specs[0])};
+
+static int64_t now_ms(void)
+{
+    taskq_clock clock;
+    taskq_clock_system(&clock);
+    return clock.wall_ms(clock.user);
+}
 
 static int finish(taskq_status status, const taskq_error *err, char secret[TASKQ_TOKEN_SECRET_BYTES])
 {
@@ -77,7 +85,7 @@ static int create(cli_call *cli, const char *path)
         token.queues = queues;
     }
     if (options_given(cli->opts, "expires")) {
-        token.expires_at_ms = (int64_t)time(NULL) * 1000 + options_number(cli->opts, "expires");
+        token.expires_at_ms = now_ms() + options_number(cli->opts, "expires");
     }
     taskq_status status = taskq_role_parse(role, &token.role, &err);
     if (status == TASKQ_OK) {
@@ -155,7 +163,7 @@ static int list(cli_call *cli, const char *path)
     if (status != TASKQ_OK) {
         return cli_fail(status, &err);
     }
-    int64_t now_ms = (int64_t)time(NULL) * 1000;
+    int64_t now = now_ms();
     bool json = cli->output == OUTPUT_JSON;
     printf("%s", json ? "[" : "");
     if (cli->output == OUTPUT_TABLE && taskq_tokens_count(tokens) > 0) {
@@ -167,7 +175,7 @@ static int list(cli_call *cli, const char *path)
         write_time(token->created_at_ms, created);
         write_time(token->expires_at_ms, expires);
         if (cli->output == OUTPUT_TABLE) {
-            print_row(token, created, expires, token->expires_at_ms != 0 && token->expires_at_ms <= now_ms);
+            print_row(token, created, expires, token->expires_at_ms != 0 && token->expires_at_ms <= now);
         } else if (cli->output == OUTPUT_ID) {
             printf("%s\n", token->id);
         } else {

@@ -36,7 +36,7 @@ typedef struct taskq_server_options {
     uint32_t url_bytes_max;     /**< path and query, 256 bytes to 64 KiB; 0: 12 KiB */
     uint32_t json_depth_max;    /**< of a body, a payload in it counted on its own, 8 to 128; 0: 128 */
     uint32_t address_connections_max; /**< of one address, 1 and up; 0: half of connections_max, this machine excepted */
-    uint32_t handshakes_max; /**< TLS connections that are not agreed yet, 1 and up; 0: a quarter of connections_max */
+    uint32_t handshakes_max; /**< TLS connections that are not agreed yet, 1 and up; 0: a quarter of connections_max and 32 */
     int64_t handshake_timeout_ms;       /**< 500 to 60000; 0: 5000 */
     uint32_t worker_polls_max;          /**< held polls of one worker, 1 to 10000; 0: 64 */
     const char *const *trusted_proxies; /**< networks ("10.0.0.0/8") whose X-Forwarded-For says who asks; 64 at most */

@@ -15,6 +15,7 @@ enum {
     CONNECTIONS_MIN = 8,
     CONNECTIONS_MAX = 20000,
     CONNECTIONS_DEFAULT = 1024,
+    HANDSHAKES_LEAST = 32,
     RESERVED_SHARE = 8 /* one connection in so many is never a held poll's */
 };
 
@@ -49,7 +50,7 @@ static taskq_status read_numbers(const taskq_server_options *options, taskq__con
         {"url_bytes_max", options->url_bytes_max, 256, 64 * KIB, 12 * KIB},
         {"json_depth_max", options->json_depth_max, 8, TASKQ__JSON_DEPTH_MAX, TASKQ__JSON_DEPTH_MAX},
         {"address_connections_max", options->address_connections_max, 1, CONNECTIONS_MAX, connections / 2},
-        {"handshakes_max", options->handshakes_max, 1, CONNECTIONS_MAX, connections / 4},
+        {"handshakes_max", options->handshakes_max, 1, CONNECTIONS_MAX, connections / 4 + HANDSHAKES_LEAST},
         {"handshake_timeout_ms", (uint64_t)options->handshake_timeout_ms, 500, 60000, 5000},
         {"worker_polls_max", options->worker_polls_max, 1, 10000, 64},
     };
