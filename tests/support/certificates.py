@@ -35,17 +35,17 @@ class Authority:
         openssl("req", "-x509", "-new", "-key", self.key, "-days", "2", "-subj", f"/CN={name}", "-out", self.cert,
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def issue(self, name, file=None, start=None, end=None, kind="ec", subject=None):
+    def issue(self, name, file=None, start=None, end=None, kind="ec", subject=None, days=2, extensions=""):
         """A certificate for this machine and for clients alike; start and end as openssl writes them (YYYYMMDDHHMMSSZ)."""
         stem = self.folder / (file or name)
         key, request, cert = new_key(f"{stem}.key", kind), f"{stem}.csr", f"{stem}.pem"
         openssl("req", "-new", "-key", key, "-subj", subject or f"/CN={name}", "-out", request)
         (self.folder / "ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n"
-                                         "extendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\n")
+                                         "extendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\n" + extensions)
         if start or end:
             self._issue_dated(request, cert, start or "20200101000000Z", end or "20491231235959Z")
         else:
-            openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", "-days", "2",
+            openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial", "-days", str(days),
                     "-extfile", self.folder / "ext", "-out", cert)
         return Certificate(pathlib.Path(cert), pathlib.Path(key))
 

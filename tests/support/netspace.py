@@ -16,6 +16,8 @@ import tempfile
 import threading
 import unittest
 
+from waiting import wait_until
+
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x10000000, 0x40000000
 RESOLVER = "127.0.0.53"
 
@@ -41,8 +43,9 @@ def _become_root():
     pathlib.Path("/proc/self/gid_map").write_text(f"0 {group} 1")
 
 
-def enter():
-    """To be called from setUpModule, before there is any thread."""
+def enter(world=True):
+    """To be called from setUpModule, before there is any thread. Without `world` there is a network with nothing in it, to which
+    neighbours may be added, and names are looked up as ever."""
     if not shutil.which("ip") or not shutil.which("mount"):
         raise unittest.SkipTest("ip and mount are needed (packages iproute2, mount)")
     if os.getuid() != 0:
@@ -50,6 +53,8 @@ def enter():
     _unshare(CLONE_NEWNET | CLONE_NEWNS)
     _run("mount", "--make-rprivate", "/")
     _run("ip", "link", "set", "lo", "up")
+    if not world:
+        return
     _run("ip", "route", "add", "local", "default", "dev", "lo")
     if pathlib.Path("/proc/net/if_inet6").exists():
         _run("ip", "-6", "route", "add", "local", "default", "dev", "lo")
@@ -57,6 +62,40 @@ def enter():
         file.write(f"nameserver {RESOLVER}\noptions attempts:1 timeout:1\n")
     os.chmod(file.name, 0o644)
     _run("mount", "--bind", file.name, os.path.realpath("/etc/resolv.conf"))
+
+
+class Neighbour:
+    """Another machine, with a wire to this one: ours is HERE, its own is THERE."""
+
+    HERE, THERE = "10.77.0.1", "10.77.0.2"
+
+    def __init__(self):
+        self.holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        self.inside = ["nsenter", "--net", "--target", str(self.holder.pid)]
+        try:
+            ours = os.readlink("/proc/self/ns/net")
+            wait_until(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != ours, what="the neighbour's network")
+            _run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(self.holder.pid))
+            _run("ip", "address", "add", f"{self.HERE}/24", "dev", "near")
+            _run("ip", "link", "set", "near", "up")
+            _run(*self.inside, "ip", "address", "add", f"{self.THERE}/24", "dev", "far")
+            _run(*self.inside, "ip", "link", "set", "far", "up")
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, *words, **options):
+        return subprocess.Popen([*self.inside, *map(str, words)], **options)
+
+    def connections(self):
+        """How many of its connections with us are open now."""
+        there = "".join(f"{int(part):02X}" for part in reversed(self.THERE.split(".")))
+        with open("/proc/self/net/tcp", encoding="ascii") as file:
+            return sum(line.split()[2].startswith(there) and line.split()[3] == "01" for line in list(file)[1:])
+
+    def close(self):
+        self.holder.kill()
+        self.holder.wait()
 
 
 class Names(threading.Thread):
