@@ -26,3 +26,16 @@ const char *taskq__bound_name(taskq__bound bound)
 {
     return bound < TASKQ__BOUND_COUNT ? names[bound] : NULL;
 }
+
+void taskq__bounds_count(taskq__bound_counts *counts, taskq__bound bound, int status)
+{
+    if (bound == TASKQ__BOUND_NONE) {
+        switch (status) {
+        case 408: bound = TASKQ__BOUND_REQUEST_TIME; break;
+        case 413: bound = TASKQ__BOUND_BODY_SIZE; break;
+        case 431: bound = TASKQ__BOUND_HEADER_SIZE; break;
+        default: return;
+        }
+    }
+    atomic_fetch_add(&counts->of[bound], 1);
+}

@@ -30,6 +30,9 @@ typedef struct taskq__bound_counts {
     _Atomic uint64_t of[TASKQ__BOUND_COUNT];
 } taskq__bound_counts;
 
+/* One more answer that turned somebody away; where no bound was named its status says which it was. */
+void taskq__bounds_count(taskq__bound_counts *counts, taskq__bound bound, int status);
+
 /* As /stats and the metrics call it; NULL for NONE. */
 const char *taskq__bound_name(taskq__bound bound);
 

@@ -273,7 +273,7 @@ static int civetweb_unit_ssl_accept(SSL *ssl)
             return 1;
         }
         if (front->options.refused_counts != NULL && !front->pool.draining) {
-            atomic_fetch_add(&front->options.refused_counts->of[bound], 1);
+            taskq__bounds_count(front->options.refused_counts, bound, 0);
         }
     }
     shutdown(conn->client.sock, SHUT_RDWR);

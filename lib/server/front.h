@@ -139,7 +139,7 @@ typedef struct taskq__front_options {
     const struct taskq__network *trusted; /* proxies: their connections are not counted by address */
     uint32_t trusted_count;
     struct taskq__tls *tls;              /* NULL: plain; outlives the front */
-    taskq__bound_counts *refused_counts; /* of what is refused before there is a request; may be NULL */
+    taskq__bound_counts *refused_counts; /* of what is refused; may be NULL */
     taskq_log log;
     taskq_clock clock;
     bool (*admit)(void *user, taskq__request *request, taskq__reply *reply); /* false: the reply is made */

@@ -64,6 +64,9 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
         reply->header_count = 0;
         taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "the answer needs more memory than there is");
     }
+    if (front->options.refused_counts != NULL) { /* whoever has the answer finds it counted */
+        taskq__bounds_count(front->options.refused_counts, reply->bound, reply->status);
+    }
     if (front->options.tls != NULL) { /* browsers come back by TLS alone from now on */
         taskq__reply_header(reply, "Strict-Transport-Security", TASKQ_TEXT("max-age=31536000"));
     }

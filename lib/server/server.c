@@ -160,24 +160,9 @@ static void log_fault(const taskq_server *server, const taskq__request *request,
     taskq__log(&server->log, TASKQ_LOG_WARN, "server", "a request failed", fields, 3);
 }
 
-static void count_refusal(taskq_server *server, const taskq__reply *reply)
-{
-    taskq__bound bound = reply->bound;
-    if (bound == TASKQ__BOUND_NONE) {
-        switch (reply->status) {
-        case 408: bound = TASKQ__BOUND_REQUEST_TIME; break;
-        case 413: bound = TASKQ__BOUND_BODY_SIZE; break;
-        case 431: bound = TASKQ__BOUND_HEADER_SIZE; break;
-        default: return;
-        }
-    }
-    atomic_fetch_add(&server->refused.of[bound], 1);
-}
-
 static void done(void *user, const taskq__request *request, const taskq__reply *reply)
 {
     taskq_server *server = user;
-    count_refusal(server, reply);
     leave_client(server, request);
     if (reply->fault[0] != '\0') {
         log_fault(server, request, reply);
