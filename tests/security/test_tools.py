@@ -114,12 +114,17 @@ class Injection(ToolCase):
     def test_sqlmap_finds_nothing_in_any_parameter(self):
         for number, words in enumerate(self.TARGETS):
             words = [f"{self.server.url}{word}" if word.startswith("/") else word for word in words]
-            done = run("sqlmap", "--batch", "--disable-coloring", "--level", 2, "--risk", 2, "--dbms", "SQLite", "--flush-session", "--threads", 4,
+            done = run("sqlmap", "--batch", "--disable-coloring", "--level", 5, "--risk", 3, "--dbms", "SQLite", "--flush-session", "--threads", 4,
                        "--ignore-code", "*", "--headers", f"{self.header}\nContent-Type: application/json", "--output-dir", self.folder / f"sqlmap{number}",
                        *words, timeout=3600)
             with self.subTest(target=words[1]):
                 self.assertIn("all tested parameters do not appear to be injectable", done.stdout + done.stderr)
                 self.assertNotIn("sqlmap identified the following injection point", done.stdout)
+        log = self.server.program.log()
+        asked = {status: log.count(f'"status":{status}') for status in (200, 201, 401, 422, 500)}
+        print("sqlmap:", asked)
+        self.assertGreater(asked[200] + asked[201] + asked[422], 1000)
+        self.assertEqual((asked[401], asked[500]), (0, 0))
 
 
 if __name__ == "__main__":
