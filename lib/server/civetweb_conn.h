@@ -229,10 +229,15 @@ static int civetweb_unit_ssl_accept(SSL *ssl)
         self->entry = taskq__seat_take(self, conn->client.sock, conn->request_info.remote_addr);
         self->told = true; /* there is nobody yet who would understand */
         uint32_t others = atomic_fetch_add(&front->pool.handshakes, 1);
-        if (front->options.handshakes_max == 0 || others < front->options.handshakes_max) {
+        if (front->options.handshakes_max == 0 || others < front->options.handshakes_max ||
+            taskq__front_pool_hurry(&front->pool)) {
+            taskq__seat_agree(self);
             int64_t wait_ms =
                 front->options.handshake_timeout_ms > 0 ? front->options.handshake_timeout_ms : HANDSHAKE_MS;
             bound = agree(front, conn, ssl, self->entry == TASKQ__ENTRY_TAKEN ? wait_ms : REFUSE_WAIT_MS);
+            if (taskq__seat_agreed(self) && bound != TASKQ__BOUND_NONE) {
+                bound = TASKQ__BOUND_HANDSHAKES; /* it gave way to another */
+            }
         }
         atomic_fetch_sub(&front->pool.handshakes, 1);
         if (bound == TASKQ__BOUND_NONE) {

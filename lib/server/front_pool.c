@@ -13,6 +13,7 @@
 
 enum {
     DRAIN_STEP_MS = 10,
+    AGREE_MS = 250,         /* so long a handshake that goes on is left alone, however many there are */
     EVICT_IDLE_MS = 1000,   /* younger ones are left: their next request may be on its way */
     KEPT_BYTES_MAX = 65536, /* buffers above that are given back after the request */
     ARENA_FACTOR = 48       /* the tape of a text made of the smallest values is so many times the text */
@@ -172,10 +173,45 @@ taskq__entry taskq__seat_take(taskq__seat *seat, int fd, const char *peer)
     }
     pthread_mutex_lock(&seat->lock);
     seat->fd = fd;
-    seat->in_request = seat->cut = false;
+    seat->in_request = seat->cut = seat->agreeing = false;
     seat->idle_since_ms = taskq__front_pool_now_ms(pool);
     pthread_mutex_unlock(&seat->lock);
     return TASKQ__ENTRY_TAKEN;
+}
+
+void taskq__seat_agree(taskq__seat *seat)
+{
+    pthread_mutex_lock(&seat->lock);
+    seat->agreeing = seat->fd >= 0;
+    pthread_mutex_unlock(&seat->lock);
+}
+
+bool taskq__seat_agreed(taskq__seat *seat)
+{
+    pthread_mutex_lock(&seat->lock);
+    seat->agreeing = false;
+    bool cut = seat->cut;
+    pthread_mutex_unlock(&seat->lock);
+    return cut;
+}
+
+bool taskq__front_pool_hurry(taskq__pool *pool)
+{
+    taskq__seat *oldest = NULL;
+    int64_t limit_ms = taskq__front_pool_now_ms(pool) - AGREE_MS;
+    int64_t oldest_ms = limit_ms;
+    pthread_mutex_lock(&pool->lock);
+    for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
+        pthread_mutex_lock(&each->lock);
+        if (each->agreeing && is_idle(each, oldest_ms)) {
+            oldest = each;
+            oldest_ms = each->idle_since_ms;
+        }
+        pthread_mutex_unlock(&each->lock);
+    }
+    bool cut = oldest != NULL && cut_if_idle(oldest, limit_ms);
+    pthread_mutex_unlock(&pool->lock);
+    return cut;
 }
 
 void taskq__seat_leave(taskq__seat *seat)

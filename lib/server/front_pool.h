@@ -33,6 +33,7 @@ typedef struct taskq__seat {
     int fd;                /* guarded by lock; -1: no connection, or out of reach */
     bool in_request, cut;  /* guarded by lock; cut: its connection was taken away */
     int64_t idle_since_ms; /* guarded by lock */
+    bool agreeing;         /* guarded by lock: its TLS is not agreed yet, since idle_since_ms */
     /* The rest belongs to the seat's thread. */
     bool counted, told; /* told: it was said why the connection ends */
     bool peer_counted;
@@ -72,6 +73,12 @@ void taskq__seat_free(taskq__seat *seat);
 /* A connection comes. It is counted in all even where it gets no seat, until it goes. `peer`: its address as text. */
 taskq__entry taskq__seat_take(taskq__seat *seat, int fd, const char *peer);
 void taskq__seat_leave(taskq__seat *seat);
+
+/* Its TLS is to be agreed, and was or was not: then true if it was cut meanwhile. */
+void taskq__seat_agree(taskq__seat *seat);
+bool taskq__seat_agreed(taskq__seat *seat);
+/* Too many are not agreed: the one that takes longest is cut, unless all have only begun; then false. */
+bool taskq__front_pool_hurry(taskq__pool *pool);
 
 /* Empty buffers for the next request; false: no memory. And after it: an idle seat keeps little. */
 bool taskq__seat_prepare(taskq__seat *seat);
