@@ -6,6 +6,7 @@
 #include "common/options.h"
 #include "common/program.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include <taskq/server.h>
 #include <taskq/sqlite.h>
 
-enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256 };
+enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256, HEAPS = 2 };
 
 static const option_spec specs[] = {
     {"listen", 0, OPTION_LIST, "ADDRESS:PORT", "where to listen; port 0 picks one", "127.0.0.1:7070", 0, 0, NULL},
@@ -54,6 +55,7 @@ static const option_spec specs[] = {
     {"check", 0, OPTION_SWITCH, NULL, "read the configuration, look at the store, say what is wrong and exit", NULL, 0,
      0, NULL},
     {"backup-to", 0, OPTION_STRING, "FILE", "copy the store, in use or not, to a new file and exit", NULL, 0, 0, NULL},
+    {"print-openapi", 0, OPTION_SWITCH, NULL, "print the OpenAPI document of the API and exit", NULL, 0, 0, NULL},
     PROGRAM_LOG_OPTIONS,
 };
 static const option_table table = {specs, sizeof(specs) / sizeof(specs[0])};
@@ -230,6 +232,13 @@ static int serve(const options *opts)
     return code;
 }
 
+static int print_openapi(void)
+{
+    taskq_text document = taskq_server_openapi();
+    bool printed = fwrite(document.data, 1, document.size, stdout) == document.size && putchar('\n') != EOF;
+    return printed && fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static bool is_other_store(const char *db)
 {
     return strncmp(db, "postgresql://", 13) == 0 || strncmp(db, "postgres://", 11) == 0;
@@ -244,6 +253,9 @@ static int run(const options *opts)
     if (options_version_asked(opts)) {
         program_print_version("taskq-server");
         return EXIT_DONE;
+    }
+    if (options_switch(opts, "print-openapi")) {
+        return print_openapi();
     }
     if (options_positionals(opts, &rest) > 0) {
         fprintf(stderr, "taskq-server: %s: takes options alone; --help lists them\n", rest[0]);
@@ -268,6 +280,8 @@ static int run(const options *opts)
 
 int main(int argc, char **argv)
 {
+    /* glibc gives threads heaps of their own, eight a core, and what a thread that idles now once freed there stays with it. */
+    (void)mallopt(M_ARENA_MAX, HEAPS);
     options *opts = options_parse(&table, 1, argc, argv, 0);
     if (opts == NULL) {
         return EXIT_USAGE;

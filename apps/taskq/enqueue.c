@@ -175,6 +175,7 @@ int wait_for(cli_call *cli, int64_t id, int64_t timeout_ms, taskq_reply *reply)
     taskq_status status = taskq_client_wait(cli->client, id, timeout_ms, &state, reply, &err);
     if (status == TASKQ_ETIMEDOUT) {
         fprintf(stderr, "taskq: job %" PRId64 " is not done yet\n", id);
+        taskq_reply_clear(reply);
         return EXIT_FAILED;
     }
     if (status != TASKQ_OK) {

@@ -63,6 +63,9 @@ TASKQ_API taskq_status taskq_server_reload(taskq_server *server, taskq_error *er
 /** How many listeners there are and where each can be reached, such as "http://127.0.0.1:7070"; NULL past the end. */
 TASKQ_API const char *taskq_server_url(const taskq_server *server, uint32_t index);
 
+/** The OpenAPI document of the API that this library serves, as it stands at /openapi.json. Static. */
+TASKQ_API taskq_text taskq_server_openapi(void);
+
 /** Accept nothing more, answer held polls with 204 (it shuts the scheduler), let what is in flight end, free. NULL is fine. */
 TASKQ_API void taskq_server_stop(taskq_server *server);
 

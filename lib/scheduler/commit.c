@@ -6,6 +6,7 @@
  */
 #include "scheduler/commit.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 #include "core/fail.h"
@@ -189,6 +190,20 @@ static bool take_upkeep(taskq__line *line)
     return due;
 }
 
+/* Lock held, let go meanwhile. Where many travelled together last, those that were just posted are about to come again: they
+ * get the core for as long as that makes the line longer. A batch that is fuller saves more than the wait costs; a lone
+ * caller waits for nobody. */
+static void let_others_come(taskq__line *line)
+{
+    uint64_t seen = line->arrivals - 1;
+    for (int i = 0; i < TASKQ__YIELDS_MAX && line->last_calls >= TASKQ__CROWD && line->arrivals != seen; i++) {
+        seen = line->arrivals;
+        pthread_mutex_unlock(&line->lock);
+        (void)sched_yield();
+        pthread_mutex_lock(&line->lock);
+    }
+}
+
 /* Leads up to 1 + LEAD_MAX batches. Called without the lock by the one who leads. */
 static void lead(taskq__line *line)
 {
@@ -201,7 +216,9 @@ static void lead(taskq__line *line)
         pthread_mutex_lock(&line->lock);
     }
     for (int led = 0; line->head && led <= TASKQ__LEAD_MAX; led++) {
+        let_others_come(line);
         taskq__batch_take(line, &batch, &done);
+        line->last_calls = batch.count;
         pthread_mutex_unlock(&line->lock);
         taskq__batch_lead(line, &batch, &done);
         pthread_mutex_lock(&line->lock);

@@ -16,7 +16,9 @@ enum {
     TASKQ__BATCH_ROWS = 2000,
     TASKQ__BATCH_BYTES = 4 << 20,
     TASKQ__READY_MAX = 256,
-    TASKQ__LEAD_MAX = 4, /* batches that a leader leads after its first */
+    TASKQ__LEAD_MAX = 16,  /* batches that a leader leads after its first; a new leader must be woken first */
+    TASKQ__CROWD = 4,      /* calls in the last batch, from which on more are waited for ... */
+    TASKQ__YIELDS_MAX = 4, /* ... but not for ever */
     TASKQ__BUSY_TRIES = 5
 };
 
@@ -41,6 +43,7 @@ struct taskq__line {
     taskq__names names;
     taskq_arena *arena;
     taskq_ready ready[TASKQ__READY_MAX];
+    uint32_t last_calls; /* in the last batch */
     bool upkeep_failed, announce_failed;
 };
 

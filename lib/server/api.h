@@ -131,5 +131,6 @@ taskq__handler taskq__next_job_get, taskq__next_job_post, taskq__complete_one, t
     taskq__heartbeat_one, taskq__heartbeat_many, taskq__release_one;
 taskq__handler taskq__queues_list, taskq__queues_get, taskq__queues_patch;
 taskq__handler taskq__livez, taskq__readyz, taskq__stats;
+taskq__handler taskq__openapi_json, taskq__docs_page, taskq__docs_css, taskq__docs_js;
 
 #endif

@@ -7,6 +7,22 @@
 #ifndef TASKQ_SERVER_CIVETWEB_CONN_H
 #define TASKQ_SERVER_CIVETWEB_CONN_H
 
+#include "server/front_pool.h"
+#include "server/problem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+enum {
+    TIMED_OUT = -1,        /* what civetweb's pull_inner returns then */
+    KEEP_ALIVE_MS = 60000, /* less, where somebody needs the thread */
+    MORE_BYTES_MIN = 4096  /* less room in its buffer is not waited for to be filled */
+};
+
 static int socket_of(const struct mg_connection *conn);
 
 static bool hung_up(void *user)
@@ -114,9 +130,20 @@ static bool left_without_answer(const struct mg_connection *conn)
     return false;
 }
 
-static void wake_acceptor(taskq__front *front)
+static void wake_acceptor(struct mg_context *context)
 {
-    (void)front;
+    (void)context;
+}
+
+static bool wait_for_more(struct mg_connection *conn)
+{
+    (void)conn;
+    return true;
+}
+
+static void set_keep_alive(const struct mg_connection *conn)
+{
+    (void)conn;
 }
 
 #else
@@ -359,10 +386,41 @@ static bool left_without_answer(const struct mg_connection *conn)
 }
 
 /* The thread that accepts looks up every two seconds only; a listener that is shut wakes it. */
-static void wake_acceptor(taskq__front *front)
+static void wake_acceptor(struct mg_context *context)
 {
-    for (unsigned i = 0; i < front->context->num_listening_sockets; i++) {
-        shutdown(front->context->listening_sockets[i].sock, SHUT_RDWR);
+    for (unsigned i = 0; i < context->num_listening_sockets; i++) {
+        shutdown(context->listening_sockets[i].sock, SHUT_RDWR);
+    }
+}
+
+/* The next request is waited for here, behind this one in civetweb's buffer, which it then finds as one that was sent ahead: its own
+ * way asks poll() before every recv(). Where the next does not begin at the buffer's end that way is taken. False: none came. */
+static bool wait_for_more(struct mg_connection *conn)
+{
+    bool at_end = !conn->is_chunked && conn->content_len >= 0 && conn->consumed_content == conn->content_len &&
+                  conn->data_len == conn->request_len + conn->content_len;
+    if (!is_plain(conn)) { /* what has been decrypted already, poll() does not know of */
+        struct pollfd one = {conn->client.sock, POLLIN, 0};
+        return !at_end || SSL_pending(conn->ssl) > 0 || poll(&one, 1, KEEP_ALIVE_MS) > 0;
+    }
+    if (!at_end || conn->buf_size - conn->data_len < MORE_BYTES_MIN) {
+        return true;
+    }
+    ssize_t got;
+    do {
+        got = recv(conn->client.sock, conn->buf + conn->data_len, (size_t)(conn->buf_size - conn->data_len), 0);
+    } while (got < 0 && errno == EINTR);
+    conn->data_len += got > 0 ? (int)got : 0;
+    return got > 0;
+}
+
+/* For the recv() above. Before civetweb's own poll() has waited, and what we send says itself that it does not wait. */
+static void set_keep_alive(const struct mg_connection *conn)
+{
+    struct timeval wait = {KEEP_ALIVE_MS / 1000, 0};
+    if (is_plain(conn)) {
+        setsockopt(conn->client.sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+        set_blocking_mode(conn->client.sock);
     }
 }
 

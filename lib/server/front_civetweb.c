@@ -9,23 +9,19 @@
 #include "server/front_pool.h"
 #include "server/problem.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <stddef.h>
 
 #include "server/civetweb_unit.h"
 
 enum {
-    TIMED_OUT = -1,        /* what civetweb's pull_inner returns then */
     REFUSE_WAIT_MS = 200,  /* for the request of a connection that is refused: unread bytes would reset our answer */
     LINGER_MS = 2000,      /* the same for a body that is not wanted */
-    IDLE_MS_MAX = 60000,   /* between two requests of one connection */
     HANDSHAKE_MS = 5000,   /* where the options say nothing */
     SEND_MS_MIN = 60000,   /* for an answer to be taken, in all */
     SKIP_BYTES_MAX = 65536 /* a refused request's body up to that is read, to keep the connection */
@@ -205,8 +201,13 @@ static int on_request(struct mg_connection *conn)
     if (left) {
         linger(self, conn, LINGER_MS);
     }
+    bool keep = !self->reply.close;
     taskq__seat_tidy(self);
     taskq__seat_end(self);
+    /* A drain that begins now finds this seat idle and cuts it; one that has begun is seen here. */
+    if (keep && (self->pool->draining || !wait_for_more(conn))) {
+        mg_disable_connection_keep_alive(conn);
+    }
     return status;
 }
 
@@ -281,6 +282,8 @@ static int on_connection(const struct mg_connection *const_conn, void **data)
     }
     if (self->entry != TASKQ__ENTRY_TAKEN) {
         refuse_connection(self, conn);
+    } else {
+        set_keep_alive(conn);
     }
     return 0;
 }
@@ -345,11 +348,9 @@ static struct mg_context *start_context(taskq__front *front)
 {
     const taskq__front_options *options = &front->options;
     char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 9)] = "";
-    char threads[16], timeout[24], idle[24], head[16];
-    int64_t idle_ms = options->request_timeout_ms < IDLE_MS_MAX ? options->request_timeout_ms : IDLE_MS_MAX;
+    char threads[16], timeout[24], head[16];
     taskq__listens_join(options->listens, options->listen_count, options->tls != NULL ? "s" : "", listens,
                         sizeof(listens));
-    snprintf(idle, sizeof(idle), "%lld", (long long)idle_ms);
     snprintf(threads, sizeof(threads), "%u", options->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS);
     snprintf(timeout, sizeof(timeout), "%lld", (long long)options->request_timeout_ms);
     snprintf(head, sizeof(head), "%u",
@@ -361,7 +362,7 @@ static struct mg_context *start_context(taskq__front *front)
         {"listen_backlog", "1024"},
         {"tcp_nodelay", "1"},
         {"enable_keep_alive", "yes"},
-        {"keep_alive_timeout_ms", idle}, /* the next request's head included; less, where somebody needs the thread */
+        {"keep_alive_timeout_ms", timeout}, /* for a further head to arrive; before its first byte it waits elsewhere */
         {"request_timeout_ms", timeout},
         {"max_request_size", head},
         {"decode_url", "no"},
@@ -429,7 +430,7 @@ void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_
 
 void taskq__front_stop(taskq__front *front)
 {
-    wake_acceptor(front);
+    wake_acceptor(front->context);
     mg_stop(front->context);
     mg_exit_library();
     taskq__front_pool_clear(&front->pool);

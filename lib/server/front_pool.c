@@ -143,6 +143,23 @@ static bool evict_one(taskq__pool *pool)
     return cut;
 }
 
+/* What is larger is let go. The arena has been emptied where it stays. */
+static void give_back(taskq__seat *seat, size_t kept_max)
+{
+    if (seat->arena != NULL && (kept_max == 0 || taskq__arena_used(seat->arena) > kept_max)) {
+        taskq__arena_free(seat->arena);
+        seat->arena = NULL;
+    } else if (seat->arena != NULL) {
+        taskq__arena_reset(seat->arena);
+    }
+    taskq__buf *bufs[] = {&seat->body, &seat->reply.body, &seat->head};
+    for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++) {
+        if (bufs[i]->capacity > kept_max) {
+            taskq__buf_clear(bufs[i]);
+        }
+    }
+}
+
 /* Proxies bring the connections of many: those whom they name are counted by request. */
 static bool enter_peer(taskq__seat *seat, const char *peer)
 {
@@ -223,6 +240,7 @@ void taskq__seat_leave(taskq__seat *seat)
         seat->peer_counted = false;
         taskq__peers_leave(&seat->pool->peers, seat->peer);
     }
+    give_back(seat, 0); /* the next connection may get any other of a thousand threads */
     if (seat->counted) {
         seat->counted = false;
         atomic_fetch_sub(&seat->pool->connections, 1);
@@ -248,18 +266,7 @@ bool taskq__seat_prepare(taskq__seat *seat)
 
 void taskq__seat_tidy(taskq__seat *seat)
 {
-    if (taskq__arena_used(seat->arena) > KEPT_BYTES_MAX) {
-        taskq__arena_free(seat->arena);
-        seat->arena = NULL;
-    } else {
-        taskq__arena_reset(seat->arena);
-    }
-    taskq__buf *bufs[] = {&seat->body, &seat->reply.body, &seat->head};
-    for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++) {
-        if (bufs[i]->capacity > KEPT_BYTES_MAX) {
-            taskq__buf_clear(bufs[i]);
-        }
-    }
+    give_back(seat, KEPT_BYTES_MAX);
 }
 
 bool taskq__seat_begin(taskq__seat *seat)

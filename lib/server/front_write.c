@@ -3,13 +3,16 @@
  * The head of an answer. It is made in one buffer so that head and body leave in one system call: two would wait for each other's
  * acknowledgement.
  */
+#include "core/rfc3339.h"
 #include "server/front.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
+
+enum { HEAD_BYTES_USUAL = 384 };
 
 static const char *reason(int status)
 {
@@ -36,32 +39,46 @@ static const char *reason(int status)
     }
 }
 
+/* "Date: Thu, 01 Jan 1970 00:00:00 GMT" from "1970-01-01T00:00:00.000Z": gmtime takes a lock that all threads share. */
 static void add_date(taskq__buf *head, int64_t wall_ms)
 {
-    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char days[7][4] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm when;
-    if (gmtime_r(&seconds, &when) != NULL) {
-        taskq__buf_add_format(head, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[when.tm_wday], when.tm_mday,
-                              months[when.tm_mon], when.tm_year + 1900, when.tm_hour, when.tm_min, when.tm_sec);
-    }
+    char iso[TASKQ__RFC3339_BYTES + 1], line[] = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+    taskq__rfc3339_write(wall_ms, iso);
+    memcpy(line + 6, days[wall_ms > 0 ? wall_ms / 86400000 % 7 : 0], 3);
+    memcpy(line + 11, iso + 8, 2);
+    memcpy(line + 14, months[(iso[5] - '0') * 10 + iso[6] - '0' - 1], 3);
+    memcpy(line + 18, iso, 4);
+    memcpy(line + 23, iso + 11, 8);
+    taskq__buf_add(head, line, sizeof(line) - 1);
 }
 
+/* Without printf: it was a tenth of what an answer costs. */
 void taskq__head_write(taskq__buf *head, const taskq__reply *reply, const char *request_id, bool keep_alive,
                        int64_t wall_ms)
 {
-    taskq__buf_add_format(head, "HTTP/1.1 %d %s\r\n", reply->status, reason(reply->status));
+    taskq__buf_reserve(head, HEAD_BYTES_USUAL);
+    taskq__buf_add_string(head, "HTTP/1.1 ");
+    taskq__buf_add_int(head, reply->status);
+    taskq__buf_add_char(head, ' ');
+    taskq__buf_add_string(head, reason(reply->status));
+    taskq__buf_add_string(head, "\r\n");
     add_date(head, wall_ms);
     if (reply->content_type != NULL) {
-        taskq__buf_add_format(head, "Content-Type: %s\r\n", reply->content_type);
+        taskq__buf_add_string(head, "Content-Type: ");
+        taskq__buf_add_string(head, reply->content_type);
+        taskq__buf_add_string(head, "\r\n");
     }
     if (reply->status != 204) {
-        taskq__buf_add_format(head, "Content-Length: %zu\r\n", reply->body.size);
+        taskq__buf_add_string(head, "Content-Length: ");
+        taskq__buf_add_int(head, (int64_t)reply->body.size);
+        taskq__buf_add_string(head, "\r\n");
     }
-    taskq__buf_add_format(head, "X-Request-Id: %s\r\n", request_id);
-    taskq__buf_add_string(head, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
+    taskq__buf_add_string(head, "X-Request-Id: ");
+    taskq__buf_add_string(head, request_id);
+    taskq__buf_add_string(head, "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
     for (uint32_t i = 0; i < reply->header_count; i++) {
         taskq__buf_add_text(head, reply->headers[i].name);
         taskq__buf_add_string(head, ": ");

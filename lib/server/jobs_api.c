@@ -7,12 +7,13 @@
 #include "core/text.h"
 #include "server/api.h"
 #include "server/cursor.h"
+#include "wire/api_fields.h"
 #include "wire/emit.h"
 #include "wire/record.h"
 
 #include <stdio.h>
 
-enum { IDEMPOTENCY_KEY_BYTES_MAX = 256 };
+enum { IDEMPOTENCY_KEY_BYTES_MAX = TASKQ__API_ENQUEUE_JOBS_IDEMPOTENCY_KEY_MAX };
 
 /* ---- POST /jobs ------------------------------------------------------------------------------------------------------------ */
 
@@ -119,7 +120,8 @@ void taskq__jobs_post(taskq_server *server, taskq__request *request, taskq__repl
     taskq_status status = TASKQ_OK;
     if (taskq__json_member(&json, 0, "jobs") != 0) {
         status = taskq__body_members(&json, request->arena, keys, &list, &err);
-        if (status == TASKQ_OK && !taskq__body_array(&json, list, "/jobs", 1, TASKQ_ENQUEUE_JOBS_MAX, reply)) {
+        if (status == TASKQ_OK && !taskq__body_array(&json, list, "/jobs", TASKQ__API_ENQUEUE_REQUEST_JOBS_MIN,
+                                                     TASKQ__API_ENQUEUE_REQUEST_JOBS_MAX, reply)) {
             return;
         }
     }
@@ -162,23 +164,24 @@ static bool check_name(taskq__reply *reply, const char *field, taskq_text value)
     return true;
 }
 
+/* Where each parameter stands among those that the description has. */
 enum {
-    LIST_STATE,
-    LIST_QUEUE,
-    LIST_TYPE,
-    LIST_TAG,
-    LIST_BATCH,
-    LIST_WORKER,
-    LIST_Q,
-    LIST_LIMIT,
-    LIST_CURSOR,
-    LIST_COUNT
+    LIST_STATE = TASKQ__API_LIST_JOBS_AT_STATE,
+    LIST_QUEUE = TASKQ__API_LIST_JOBS_AT_QUEUE,
+    LIST_TYPE = TASKQ__API_LIST_JOBS_AT_TYPE,
+    LIST_TAG = TASKQ__API_LIST_JOBS_AT_TAG,
+    LIST_BATCH = TASKQ__API_LIST_JOBS_AT_BATCH,
+    LIST_WORKER = TASKQ__API_LIST_JOBS_AT_WORKER,
+    LIST_Q = TASKQ__API_LIST_JOBS_AT_Q,
+    LIST_LIMIT = TASKQ__API_LIST_JOBS_AT_LIMIT,
+    LIST_CURSOR = TASKQ__API_LIST_JOBS_AT_CURSOR,
+    LIST_COUNT = TASKQ__API_LIST_JOBS_COUNT
 };
+_Static_assert(LIST_COUNT == 9, "the API's description has other parameters than those read here");
 
 static bool read_filter(const taskq__request *request, taskq__reply *reply, taskq_filter *filter)
 {
-    static const char *const names[] = {"state",  "queue", "type",  "tag",    "batch",
-                                        "worker", "q",     "limit", "cursor", NULL};
+    static const char *const names[] = {TASKQ__API_LIST_JOBS_NAMES, NULL};
     taskq_text values[LIST_COUNT];
     if (!taskq__query_read(request, reply, names, values)) {
         return false;
@@ -205,11 +208,11 @@ static bool read_filter(const taskq__request *request, taskq__reply *reply, task
                              "must be queued, scheduled, blocked, running, succeeded, failed or canceled");
         return false;
     }
-    int64_t limit = 0;
-    if (values[LIST_LIMIT].data != NULL &&
-        taskq__parse_int64(values[LIST_LIMIT], 1, TASKQ_LIST_LIMIT_MAX, &limit) != TASKQ_OK) {
-        taskq__reply_problem(reply, TASKQ__PROBLEM_INVALID, "/limit", "must be a number from 1 to %d",
-                             TASKQ_LIST_LIMIT_MAX);
+    int64_t limit = TASKQ__API_LIST_JOBS_LIMIT_DEFAULT;
+    if (values[LIST_LIMIT].data != NULL && taskq__parse_int64(values[LIST_LIMIT], TASKQ__API_LIST_JOBS_LIMIT_MIN,
+                                                              TASKQ__API_LIST_JOBS_LIMIT_MAX, &limit) != TASKQ_OK) {
+        taskq__reply_problem(reply, TASKQ__PROBLEM_INVALID, "/limit", "must be a number from %d to %d",
+                             TASKQ__API_LIST_JOBS_LIMIT_MIN, TASKQ__API_LIST_JOBS_LIMIT_MAX);
         return false;
     }
     filter->limit = (uint32_t)limit;

@@ -6,6 +6,7 @@
  */
 #include "core/fail.h"
 #include "server/claim.h"
+#include "wire/api_fields.h"
 #include "wire/emit.h"
 
 #include <stdio.h>
@@ -125,7 +126,8 @@ static bool read_complete(const taskq__request *request, taskq__reply *reply, re
     }
     taskq_status status = taskq__body_members(&json, request->arena, keys, nodes, &err);
     if (status == TASKQ_OK &&
-        !taskq__body_array(&json, nodes[COMPLETIONS], "/completions", 0, TASKQ_REPORTS_MAX, reply)) {
+        !taskq__body_array(&json, nodes[COMPLETIONS], "/completions", TASKQ__API_COMPLETE_REQUEST_COMPLETIONS_MIN,
+                           TASKQ__API_COMPLETE_REQUEST_COMPLETIONS_MAX, reply)) {
         return false;
     }
     if (status == TASKQ_OK) {
@@ -277,7 +279,8 @@ void taskq__heartbeat_many(taskq_server *server, taskq__request *request, taskq_
         return;
     }
     taskq_status status = taskq__body_members(&json, request->arena, keys, &list, &err);
-    if (status == TASKQ_OK && !taskq__body_array(&json, list, "/heartbeats", 1, TASKQ_REPORTS_MAX, reply)) {
+    if (status == TASKQ_OK && !taskq__body_array(&json, list, "/heartbeats", TASKQ__API_HEARTBEAT_REQUEST_HEARTBEATS_MIN,
+                                                 TASKQ__API_HEARTBEAT_REQUEST_HEARTBEATS_MAX, reply)) {
         return;
     }
     if (status == TASKQ_OK) {

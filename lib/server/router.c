@@ -1,35 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every endpoint there is, one line each: method, path, handler, who may call it. The path is compared as it came over the wire;
- * nothing is decoded, normalised or folded first, so %2f, //, .. and upper case reach nothing.
+ * Finds the endpoint of a request. Which there are, and who may call them, stands in openapi.json. The path is compared as it came
+ * over the wire; nothing is decoded, normalised or folded first, so %2f, //, .. and upper case reach nothing.
  */
 #include "core/text.h"
 #include "server/api.h"
 
 #include <string.h>
 
-static const taskq__route routes[] = {
-    {"POST", "/jobs", taskq__jobs_post, TASKQ__ROLE_PRODUCER, TASKQ__ROUTE_BODY},
-    {"GET", "/next-job", taskq__next_job_get, TASKQ__ROLE_WORKER, TASKQ__ROUTE_NO_HEAD | TASKQ__ROUTE_QUERY},
-    {"POST", "/next-job", taskq__next_job_post, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
-    {"POST", "/jobs/complete", taskq__complete_many, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
-    {"POST", "/jobs/heartbeat", taskq__heartbeat_many, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
-    {"POST", "/jobs/bulk", taskq__jobs_bulk, TASKQ__ROLE_ADMIN, TASKQ__ROUTE_BODY},
-    {"POST", "/jobs/{id}/complete", taskq__complete_one, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
-    {"POST", "/jobs/{id}/heartbeat", taskq__heartbeat_one, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
-    {"POST", "/jobs/{id}/release", taskq__release_one, TASKQ__ROLE_WORKER, TASKQ__ROUTE_BODY},
-    {"POST", "/jobs/{id}/cancel", taskq__jobs_cancel, TASKQ__ROLE_PRODUCER, TASKQ__ROUTE_BODY},
-    {"POST", "/jobs/{id}/retry", taskq__jobs_retry, TASKQ__ROLE_PRODUCER, TASKQ__ROUTE_BODY},
-    {"GET", "/jobs", taskq__jobs_list, TASKQ__ROLE_VIEWER, TASKQ__ROUTE_QUERY},
-    {"GET", "/jobs/{id}", taskq__jobs_get, TASKQ__ROLE_VIEWER, 0},
-    {"DELETE", "/jobs/{id}", taskq__jobs_delete, TASKQ__ROLE_ADMIN, 0},
-    {"GET", "/queues", taskq__queues_list, TASKQ__ROLE_VIEWER, 0},
-    {"GET", "/queues/{name}", taskq__queues_get, TASKQ__ROLE_VIEWER, 0},
-    {"PATCH", "/queues/{name}", taskq__queues_patch, TASKQ__ROLE_ADMIN, TASKQ__ROUTE_BODY},
-    {"GET", "/stats", taskq__stats, TASKQ__ROLE_VIEWER, 0},
-    {"GET", "/livez", taskq__livez, TASKQ__ROLE_OPEN, TASKQ__ROUTE_UNLOGGED},
-    {"GET", "/readyz", taskq__readyz, TASKQ__ROLE_OPEN, TASKQ__ROUTE_UNLOGGED},
-};
+#include "server/api_routes.h" /* routes[]: made from openapi.json */
 
 enum { ROUTE_COUNT = sizeof(routes) / sizeof(routes[0]) };
 

@@ -40,7 +40,11 @@ static void identify(taskq_server *server, taskq__request *request)
         request->request_id[given.size] = '\0';
         return;
     }
-    snprintf(request->request_id, sizeof(request->request_id), "%016" PRIx64, taskq__rng_next(&server->rng));
+    uint64_t random = taskq__rng_next(&server->rng);
+    for (int i = 15; i >= 0; i--, random >>= 4) {
+        request->request_id[i] = "0123456789abcdef"[random & 15];
+    }
+    request->request_id[16] = '\0';
 }
 
 static void refused(void *user, taskq__request *request, taskq__reply *reply)

@@ -3,6 +3,7 @@
  * What operators ask for: bulk changes and changes of a queue. A bulk change without anything that narrows it would touch every job
  * there is, so an empty filter is refused here already, by name.
  */
+#include "wire/api_fields.h"
 #include "wire/fields.h"
 #include "wire/record.h"
 
@@ -10,7 +11,7 @@
 #include "core/job.h"
 #include "core/text.h"
 
-enum { BULK_IDS_MAX = 1000 };
+enum { BULK_IDS_MAX = TASKQ__API_BULK_FILTER_IDS_MAX };
 
 static taskq_status read_ids(const taskq__reader *reader, uint32_t node, const taskq__field *field, void *place)
 {
@@ -53,13 +54,14 @@ static taskq_status read_state(const taskq__reader *reader, uint32_t node, const
 }
 
 static const taskq__field filter_table[] = {
-    {.name = "ids", .name_size = 3, .kind = TASKQ__FIELD_CUSTOM, .offset = 0, .read = read_ids},
-    {TASKQ__FIELD("state", taskq__wire_bulk, filter.state, TASKQ__FIELD_CUSTOM), .read = read_state},
-    {TASKQ__FIELD("queue", taskq__wire_bulk, filter.queue, TASKQ__FIELD_NAME)},
-    {TASKQ__FIELD("type", taskq__wire_bulk, filter.type, TASKQ__FIELD_NAME)},
-    {TASKQ__FIELD("tag", taskq__wire_bulk, filter.tag, TASKQ__FIELD_NAME)},
-    {TASKQ__FIELD("batch", taskq__wire_bulk, filter.batch, TASKQ__FIELD_NAME)},
+    {TASKQ__API_BULK_FILTER_IDS, .kind = TASKQ__FIELD_CUSTOM, .offset = 0, .read = read_ids},
+    {TASKQ__ROW(TASKQ__API_BULK_FILTER_STATE, taskq__wire_bulk, filter.state, TASKQ__FIELD_CUSTOM), .read = read_state},
+    {TASKQ__ROW(TASKQ__API_BULK_FILTER_QUEUE, taskq__wire_bulk, filter.queue, TASKQ__FIELD_NAME)},
+    {TASKQ__ROW(TASKQ__API_BULK_FILTER_TYPE, taskq__wire_bulk, filter.type, TASKQ__FIELD_NAME)},
+    {TASKQ__ROW(TASKQ__API_BULK_FILTER_TAG, taskq__wire_bulk, filter.tag, TASKQ__FIELD_NAME)},
+    {TASKQ__ROW(TASKQ__API_BULK_FILTER_BATCH, taskq__wire_bulk, filter.batch, TASKQ__FIELD_NAME)},
 };
+TASKQ__ALL_OF(filter_table, TASKQ__API_BULK_FILTER);
 
 static taskq_status read_filter(const taskq__reader *reader, uint32_t node, const taskq__field *field, void *place)
 {
@@ -95,9 +97,10 @@ static taskq_status read_action(const taskq__reader *reader, uint32_t node, cons
 }
 
 static const taskq__field bulk_table[] = {
-    {TASKQ__FIELD("action", taskq__wire_bulk, action, TASKQ__FIELD_CUSTOM), .required = true, .read = read_action},
-    {.name = "filter", .name_size = 6, .kind = TASKQ__FIELD_CUSTOM, .offset = 0, .required = true, .read = read_filter},
+    {TASKQ__ROW(TASKQ__API_BULK_REQUEST_ACTION, taskq__wire_bulk, action, TASKQ__FIELD_CUSTOM), .read = read_action},
+    {TASKQ__API_BULK_REQUEST_FILTER, .kind = TASKQ__FIELD_CUSTOM, .offset = 0, .read = read_filter},
 };
+TASKQ__ALL_OF(bulk_table, TASKQ__API_BULK_REQUEST);
 
 taskq_status taskq__wire_read_bulk(const taskq__json *json, uint32_t node, taskq_arena *arena, taskq__wire_bulk *out,
                                    taskq_error *err)
@@ -112,8 +115,9 @@ taskq_status taskq__wire_read_bulk(const taskq__json *json, uint32_t node, taskq
 }
 
 static const taskq__field queue_patch_table[] = {
-    {TASKQ__FIELD("paused", taskq__wire_queue_patch, paused, TASKQ__FIELD_BOOL)},
+    {TASKQ__ROW(TASKQ__API_QUEUE_CHANGE_PAUSED, taskq__wire_queue_patch, paused, TASKQ__FIELD_BOOL)},
 };
+TASKQ__ALL_OF(queue_patch_table, TASKQ__API_QUEUE_CHANGE);
 
 taskq_status taskq__wire_read_queue_patch(const taskq__json *json, uint32_t node, taskq_arena *arena,
                                           taskq__wire_queue_patch *out, taskq_error *err)

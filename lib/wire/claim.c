@@ -3,13 +3,12 @@
  * What next-job takes, whether it comes in a query, as a JSON object or as the "next" of a report: one table for all three, so that
  * the ways of asking cannot drift apart.
  */
+#include "wire/api_fields.h"
 #include "wire/fields.h"
 #include "wire/record.h"
 
 #include "core/fail.h"
 #include "core/text.h"
-
-enum { WAIT_SECONDS_MAX = 60, CONCURRENCY_MAX = 100000, HOST_CHARS_MAX = 255, VERSION_CHARS_MAX = 64 };
 
 /* A comma-separated list of names; a name given twice is kept once. */
 static taskq_status put_names(taskq_text list, taskq_text *names, uint32_t *count, taskq_error *err)
@@ -61,19 +60,19 @@ enum {
 };
 
 static const taskq__field claim_table[] = {
-    [CLAIM_QUEUE] = {TASKQ__FIELD("queue", claim_fields, queue, TASKQ__FIELD_STRING)},
-    [CLAIM_TYPE] = {TASKQ__FIELD("type", claim_fields, type, TASKQ__FIELD_STRING)},
-    [CLAIM_WORKER] = {TASKQ__FIELD("worker", claim_fields, worker, TASKQ__FIELD_NAME)},
-    [CLAIM_POLL] = {TASKQ__FIELD("poll", claim_fields, poll, TASKQ__FIELD_NAME)},
-    [CLAIM_LIMIT] = {TASKQ__FIELD("limit", claim_fields, limit, TASKQ__FIELD_UINT32), .min = 1,
-                     .max = TASKQ_CLAIM_JOBS_MAX},
-    [CLAIM_CONCURRENCY] = {TASKQ__FIELD("concurrency", claim_fields, concurrency, TASKQ__FIELD_UINT32), .min = 1,
-                           .max = CONCURRENCY_MAX},
-    [CLAIM_HOST] = {TASKQ__FIELD("host", claim_fields, host, TASKQ__FIELD_LABEL), .max = HOST_CHARS_MAX},
-    [CLAIM_VERSION] = {TASKQ__FIELD("version", claim_fields, version, TASKQ__FIELD_LABEL), .max = VERSION_CHARS_MAX},
+    [CLAIM_QUEUE] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_QUEUE, claim_fields, queue, TASKQ__FIELD_STRING)},
+    [CLAIM_TYPE] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_TYPE, claim_fields, type, TASKQ__FIELD_STRING)},
+    [CLAIM_WORKER] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_WORKER, claim_fields, worker, TASKQ__FIELD_NAME)},
+    [CLAIM_POLL] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_POLL, claim_fields, poll, TASKQ__FIELD_NAME)},
+    [CLAIM_LIMIT] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_LIMIT, claim_fields, limit, TASKQ__FIELD_UINT32)},
+    [CLAIM_CONCURRENCY] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_CONCURRENCY, claim_fields, concurrency,
+                                      TASKQ__FIELD_UINT32)},
+    [CLAIM_HOST] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_HOST, claim_fields, host, TASKQ__FIELD_LABEL)},
+    [CLAIM_VERSION] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_VERSION, claim_fields, version, TASKQ__FIELD_LABEL)},
     /* the last: the "next" of a report has none */
-    [CLAIM_WAIT] = {TASKQ__FIELD("wait", claim_fields, wait, TASKQ__FIELD_DOUBLE), .min = 0, .max = WAIT_SECONDS_MAX},
+    [CLAIM_WAIT] = {TASKQ__ROW(TASKQ__API_CLAIM_REQUEST_WAIT, claim_fields, wait, TASKQ__FIELD_DOUBLE)},
 };
+TASKQ__ALL_OF(claim_table, TASKQ__API_CLAIM_REQUEST);
 
 /* Puts the `i`-th field of the table where the claim has it. */
 static taskq_status put(const claim_fields *fields, uint32_t i, taskq__wire_claim *claim, taskq_error *err)

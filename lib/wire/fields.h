@@ -50,6 +50,12 @@ struct taskq__field {
 /* Makes the front of a table's row: name and place. */
 #define TASKQ__FIELD(text, record, member, field_kind) \
     .name = (text), .name_size = sizeof(text) - 1, .kind = (field_kind), .offset = offsetof(record, member)
+/* The same where name, range and whether it must be there come from the API's description: a macro of wire/api_fields.h. A field that
+ * is not described does not compile; that none is left out is for TASKQ__ALL_OF, behind the table. */
+#define TASKQ__ROW(api, record, member, field_kind) api, .kind = (field_kind), .offset = offsetof(record, member)
+#define TASKQ__ALL_OF(table, api)                                     \
+    _Static_assert(sizeof(table) / sizeof((table)[0]) == api##_COUNT, \
+                   "the API's description has other fields than the table")
 #define TASKQ__COUNT(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
 
 /* Reads the object `node` into `record`, which holds the defaults. `given` (may be NULL): bit i for the i-th field of the table. A table

@@ -3,6 +3,7 @@
  * A job as it is asked for, from JSON and to JSON. The ranges stand in the table, so that an answer names the field at fault before
  * anything is stored; reading starts from the defaults, writing leaves them out, so that the two are each other's inverse.
  */
+#include "wire/api_fields.h"
 #include "wire/backoff_fields.h"
 #include "wire/emit.h"
 #include "wire/record.h"
@@ -13,12 +14,12 @@
 const char *const taskq__wire_opaque[] = {"payload", "result", NULL};
 
 const taskq__field taskq__backoff_fields[TASKQ__BACKOFF_FIELDS] = {
-    {TASKQ__FIELD("base_ms", taskq_backoff, base_ms, TASKQ__FIELD_INT64), .min = 0, .max = TASKQ_BACKOFF_BASE_MS_MAX},
-    {TASKQ__FIELD("factor", taskq_backoff, factor, TASKQ__FIELD_DOUBLE), .min = 1,
-     .max = (int64_t)TASKQ_BACKOFF_FACTOR_MAX},
-    {TASKQ__FIELD("max_ms", taskq_backoff, max_ms, TASKQ__FIELD_INT64), .min = 0, .max = TASKQ_BACKOFF_MAX_MS_MAX},
-    {TASKQ__FIELD("jitter", taskq_backoff, jitter, TASKQ__FIELD_DOUBLE), .min = 0, .max = 1},
+    {TASKQ__ROW(TASKQ__API_BACKOFF_OPTIONS_BASE_MS, taskq_backoff, base_ms, TASKQ__FIELD_INT64)},
+    {TASKQ__ROW(TASKQ__API_BACKOFF_OPTIONS_FACTOR, taskq_backoff, factor, TASKQ__FIELD_DOUBLE)},
+    {TASKQ__ROW(TASKQ__API_BACKOFF_OPTIONS_MAX_MS, taskq_backoff, max_ms, TASKQ__FIELD_INT64)},
+    {TASKQ__ROW(TASKQ__API_BACKOFF_OPTIONS_JITTER, taskq_backoff, jitter, TASKQ__FIELD_DOUBLE)},
 };
+TASKQ__ALL_OF(taskq__backoff_fields, TASKQ__API_BACKOFF_OPTIONS);
 
 static taskq_status read_tags(const taskq__reader *reader, uint32_t node, const taskq__field *field, void *place)
 {
@@ -30,25 +31,22 @@ static taskq_status read_tags(const taskq__reader *reader, uint32_t node, const 
 enum { RUN_AT = 0, DELAY_MS = 1 };
 
 static const taskq__field new_job_fields[] = {
-    [RUN_AT] = {TASKQ__FIELD("run_at", taskq_new_job, run_at_ms, TASKQ__FIELD_TIME)},
-    [DELAY_MS] = {TASKQ__FIELD("delay_ms", taskq_new_job, delay_ms, TASKQ__FIELD_INT64), .min = 0,
-                  .max = TASKQ_DELAY_MS_MAX},
-    {TASKQ__FIELD("type", taskq_new_job, type, TASKQ__FIELD_NAME), .required = true},
-    {TASKQ__FIELD("queue", taskq_new_job, queue, TASKQ__FIELD_NAME)},
-    {TASKQ__FIELD("payload", taskq_new_job, payload, TASKQ__FIELD_JSON)},
-    {TASKQ__FIELD("priority", taskq_new_job, priority, TASKQ__FIELD_INT32), .min = -TASKQ_PRIORITY_MAX,
-     .max = TASKQ_PRIORITY_MAX},
-    {TASKQ__FIELD("max_attempts", taskq_new_job, max_attempts, TASKQ__FIELD_INT32), .min = 1, .max = TASKQ_ATTEMPTS_MAX},
-    {TASKQ__FIELD("timeout_ms", taskq_new_job, timeout_ms, TASKQ__FIELD_INT64), .min = TASKQ_TIMEOUT_MS_MIN,
-     .max = TASKQ_TIMEOUT_MS_MAX},
-    {TASKQ__FIELD("lease_ms", taskq_new_job, lease_ms, TASKQ__FIELD_INT64), .min = TASKQ_LEASE_MS_MIN,
-     .max = TASKQ_LEASE_MS_MAX},
-    {TASKQ__FIELD("backoff", taskq_new_job, backoff, TASKQ__FIELD_OBJECT), .fields = taskq__backoff_fields,
-     .field_count = TASKQ__BACKOFF_FIELDS},
-    {.name = "tags", .name_size = 4, .kind = TASKQ__FIELD_CUSTOM, .offset = 0, .read = read_tags},
-    {TASKQ__FIELD("batch", taskq_new_job, batch, TASKQ__FIELD_NAME)},
-    {TASKQ__FIELD("unique_key", taskq_new_job, unique_key, TASKQ__FIELD_LABEL), .max = TASKQ_KEY_CHARS_MAX},
+    [RUN_AT] = {TASKQ__ROW(TASKQ__API_NEW_JOB_RUN_AT, taskq_new_job, run_at_ms, TASKQ__FIELD_TIME)},
+    [DELAY_MS] = {TASKQ__ROW(TASKQ__API_NEW_JOB_DELAY_MS, taskq_new_job, delay_ms, TASKQ__FIELD_INT64)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_TYPE, taskq_new_job, type, TASKQ__FIELD_NAME)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_QUEUE, taskq_new_job, queue, TASKQ__FIELD_NAME)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_PAYLOAD, taskq_new_job, payload, TASKQ__FIELD_JSON)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_PRIORITY, taskq_new_job, priority, TASKQ__FIELD_INT32)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_MAX_ATTEMPTS, taskq_new_job, max_attempts, TASKQ__FIELD_INT32)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_TIMEOUT_MS, taskq_new_job, timeout_ms, TASKQ__FIELD_INT64)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_LEASE_MS, taskq_new_job, lease_ms, TASKQ__FIELD_INT64)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_BACKOFF, taskq_new_job, backoff, TASKQ__FIELD_OBJECT),
+     .fields = taskq__backoff_fields, .field_count = TASKQ__BACKOFF_FIELDS},
+    {TASKQ__API_NEW_JOB_TAGS, .kind = TASKQ__FIELD_CUSTOM, .offset = 0, .read = read_tags},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_BATCH, taskq_new_job, batch, TASKQ__FIELD_NAME)},
+    {TASKQ__ROW(TASKQ__API_NEW_JOB_UNIQUE_KEY, taskq_new_job, unique_key, TASKQ__FIELD_LABEL)},
 };
+TASKQ__ALL_OF(new_job_fields, TASKQ__API_NEW_JOB);
 
 taskq_status taskq__wire_read_new_job(const taskq__json *json, uint32_t node, const char *path, taskq_arena *arena,
                                       taskq_new_job *out, taskq_error *err)

@@ -3,6 +3,7 @@
  * What a worker says of an attempt: reports, heartbeats, releases. An error's texts come from wherever the handler got them, so they
  * are cut, never refused: a report must not fail because what it reports is long.
  */
+#include "wire/api_fields.h"
 #include "wire/emit.h"
 #include "wire/fields.h"
 #include "wire/record.h"
@@ -27,10 +28,11 @@ typedef struct error_texts {
 } error_texts;
 
 static const taskq__field error_fields[] = {
-    {TASKQ__FIELD("code", error_texts, code, TASKQ__FIELD_STRING)},
-    {TASKQ__FIELD("message", error_texts, message, TASKQ__FIELD_STRING)},
-    {TASKQ__FIELD("trace", error_texts, trace, TASKQ__FIELD_STRING)},
+    {TASKQ__ROW(TASKQ__API_JOB_ERROR_CODE, error_texts, code, TASKQ__FIELD_STRING)},
+    {TASKQ__ROW(TASKQ__API_JOB_ERROR_MESSAGE, error_texts, message, TASKQ__FIELD_STRING)},
+    {TASKQ__ROW(TASKQ__API_JOB_ERROR_TRACE, error_texts, trace, TASKQ__FIELD_STRING)},
 };
+TASKQ__ALL_OF(error_fields, TASKQ__API_JOB_ERROR);
 
 static void write_cut(taskq__buf *buf, const char *key, taskq_text text)
 {
@@ -74,17 +76,16 @@ typedef struct report_fields {
 enum { REPORT_ID, REPORT_VERSION, REPORT_STATUS, REPORT_RESULT, REPORT_ERROR, REPORT_RETRY, REPORT_RETRY_IN };
 
 static const taskq__field report_table[] = {
-    [REPORT_ID] = {TASKQ__FIELD("id", report_fields, id, TASKQ__FIELD_INT64), .required = true, .min = 1,
-                   .max = INT64_MAX},
-    [REPORT_VERSION] = {TASKQ__FIELD("version", report_fields, version, TASKQ__FIELD_INT64), .required = true, .min = 1,
-                        .max = INT64_MAX},
-    [REPORT_STATUS] = {TASKQ__FIELD("status", report_fields, status, TASKQ__FIELD_STRING), .required = true},
-    [REPORT_RESULT] = {TASKQ__FIELD("result", report_fields, result, TASKQ__FIELD_JSON)},
-    [REPORT_ERROR] = {TASKQ__FIELD("error", report_fields, error, TASKQ__FIELD_CUSTOM), .read = read_error},
-    [REPORT_RETRY] = {TASKQ__FIELD("retry", report_fields, retry, TASKQ__FIELD_BOOL)},
-    [REPORT_RETRY_IN] = {TASKQ__FIELD("retry_in_ms", report_fields, retry_in_ms, TASKQ__FIELD_INT64), .min = 0,
-                         .max = TASKQ_DELAY_MS_MAX},
+    [REPORT_ID] = {TASKQ__ROW(TASKQ__API_COMPLETION_ID, report_fields, id, TASKQ__FIELD_INT64)},
+    [REPORT_VERSION] = {TASKQ__ROW(TASKQ__API_COMPLETION_VERSION, report_fields, version, TASKQ__FIELD_INT64)},
+    [REPORT_STATUS] = {TASKQ__ROW(TASKQ__API_COMPLETION_STATUS, report_fields, status, TASKQ__FIELD_STRING)},
+    [REPORT_RESULT] = {TASKQ__ROW(TASKQ__API_COMPLETION_RESULT, report_fields, result, TASKQ__FIELD_JSON)},
+    [REPORT_ERROR] = {TASKQ__ROW(TASKQ__API_COMPLETION_ERROR, report_fields, error, TASKQ__FIELD_CUSTOM),
+                      .read = read_error},
+    [REPORT_RETRY] = {TASKQ__ROW(TASKQ__API_COMPLETION_RETRY, report_fields, retry, TASKQ__FIELD_BOOL)},
+    [REPORT_RETRY_IN] = {TASKQ__ROW(TASKQ__API_COMPLETION_RETRY_IN_MS, report_fields, retry_in_ms, TASKQ__FIELD_INT64)},
 };
+TASKQ__ALL_OF(report_table, TASKQ__API_COMPLETION);
 
 /* The tables of reports and heartbeats begin with the id: the first row is left out where there is none. */
 static const taskq__field *table_of(const taskq__field *table, uint32_t count, bool with_id, uint32_t *rows)
@@ -145,7 +146,7 @@ taskq_status taskq__wire_read_report(const taskq__json *json, uint32_t node, con
                                      taskq_arena *arena, taskq_report *out, taskq_error *err)
 {
     const taskq__reader reader = {json, arena, err, false};
-    report_fields fields = {.retry = true, .retry_in_ms = -1};
+    report_fields fields = {.retry = TASKQ__API_REPORT_RETRY_DEFAULT, .retry_in_ms = -1};
     uint32_t given = 0, rows = 0;
     const taskq__field *table = table_of(report_table, TASKQ__COUNT(report_table), with_id, &rows);
     *out = (taskq_report)TASKQ_REPORT_INIT;
@@ -177,9 +178,10 @@ typedef struct progress_fields {
 enum { PROGRESS_PERCENT, PROGRESS_MESSAGE };
 
 static const taskq__field progress_table[] = {
-    [PROGRESS_PERCENT] = {TASKQ__FIELD("percent", progress_fields, percent, TASKQ__FIELD_DOUBLE), .min = 0, .max = 100},
-    [PROGRESS_MESSAGE] = {TASKQ__FIELD("message", progress_fields, message, TASKQ__FIELD_STRING)},
+    [PROGRESS_PERCENT] = {TASKQ__ROW(TASKQ__API_PROGRESS_PERCENT, progress_fields, percent, TASKQ__FIELD_DOUBLE)},
+    [PROGRESS_MESSAGE] = {TASKQ__ROW(TASKQ__API_PROGRESS_MESSAGE, progress_fields, message, TASKQ__FIELD_STRING)},
 };
+TASKQ__ALL_OF(progress_table, TASKQ__API_PROGRESS);
 
 static taskq_status read_progress(const taskq__reader *reader, uint32_t node, const taskq__field *field, void *place)
 {
@@ -212,12 +214,13 @@ static taskq_status read_progress(const taskq__reader *reader, uint32_t node, co
 }
 
 static const taskq__field heartbeat_table[] = {
-    {TASKQ__FIELD("id", taskq_heartbeat, id, TASKQ__FIELD_INT64), .required = true, .min = 1, .max = INT64_MAX},
-    {TASKQ__FIELD("version", taskq_heartbeat, version, TASKQ__FIELD_INT64), .required = true, .min = 1,
-     .max = INT64_MAX},
-    {TASKQ__FIELD("progress", taskq_heartbeat, progress, TASKQ__FIELD_CUSTOM), .read = read_progress},
-    {TASKQ__FIELD("log", taskq_heartbeat, log, TASKQ__FIELD_STRING)},
+    {TASKQ__ROW(TASKQ__API_HEARTBEAT_ITEM_ID, taskq_heartbeat, id, TASKQ__FIELD_INT64)},
+    {TASKQ__ROW(TASKQ__API_HEARTBEAT_ITEM_VERSION, taskq_heartbeat, version, TASKQ__FIELD_INT64)},
+    {TASKQ__ROW(TASKQ__API_HEARTBEAT_ITEM_PROGRESS, taskq_heartbeat, progress, TASKQ__FIELD_CUSTOM),
+     .read = read_progress},
+    {TASKQ__ROW(TASKQ__API_HEARTBEAT_ITEM_LOG, taskq_heartbeat, log, TASKQ__FIELD_STRING)},
 };
+TASKQ__ALL_OF(heartbeat_table, TASKQ__API_HEARTBEAT_ITEM);
 
 taskq_status taskq__wire_read_heartbeat(const taskq__json *json, uint32_t node, const char *path, bool with_id,
                                         taskq_arena *arena, taskq_heartbeat *out, taskq_error *err)
@@ -240,16 +243,16 @@ taskq_status taskq__wire_read_heartbeat(const taskq__json *json, uint32_t node, 
 /* ---- releases ---------------------------------------------------------------------------------------------------- */
 
 static const taskq__field release_table[] = {
-    {TASKQ__FIELD("version", taskq__wire_release, version, TASKQ__FIELD_INT64), .required = true, .min = 1,
-     .max = INT64_MAX},
-    {TASKQ__FIELD("delay_ms", taskq__wire_release, delay_ms, TASKQ__FIELD_INT64), .min = 0, .max = TASKQ_DELAY_MS_MAX},
+    {TASKQ__ROW(TASKQ__API_RELEASE_VERSION, taskq__wire_release, version, TASKQ__FIELD_INT64)},
+    {TASKQ__ROW(TASKQ__API_RELEASE_DELAY_MS, taskq__wire_release, delay_ms, TASKQ__FIELD_INT64)},
 };
+TASKQ__ALL_OF(release_table, TASKQ__API_RELEASE);
 
 taskq_status taskq__wire_read_release(const taskq__json *json, uint32_t node, taskq_arena *arena,
                                       taskq__wire_release *out, taskq_error *err)
 {
     const taskq__reader reader = {json, arena, err, false};
-    taskq__wire_release release = {0, 0};
+    taskq__wire_release release = {0, TASKQ__API_RELEASE_DELAY_MS_DEFAULT};
     taskq_status status = taskq__fields_read(&reader, node, release_table, TASKQ__COUNT(release_table), &release, NULL);
     if (status == TASKQ_OK) {
         *out = release;

@@ -24,7 +24,8 @@ LOGS = WORK / "logs"
 SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false", "-Dexamples=false", "-Dbench=false"]
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
-            ["unit", "contract", "scheduler", "worker", "api", "tls", "e2e", "fault", "security", "examples", "bench", "lint", "install"]),
+            ["unit", "contract", "scheduler", "worker", "api", "tls", "e2e", "fault", "security", "openapi", "examples", "bench",
+             "lint", "install"]),
     "clang": ("clang", ["--buildtype=debugoptimized"], ["unit"]),
     "asan": ("clang", SANITIZED + ["-Db_sanitize=address,undefined"],
              ["unit", "contract", "scheduler", "worker", "walk"]),
@@ -95,6 +96,17 @@ def suites_of(name):
     listed = subprocess.run(["meson", "introspect", "--tests", str(WORK / name)], check=True,
                             capture_output=True, text=True)
     return {suite.split(":")[-1] for test in json.loads(listed.stdout) for suite in test["suite"]}
+
+
+def bring_tools(outcome):
+    """What the suite openapi borrows, brought while the builds run: packages of Debian and npm."""
+    log, started = LOGS / "tools.log", time.monotonic()
+    log.unlink(missing_ok=True)
+    if follow([str(ROOT / "dev"), "tools"], log, lambda line: None) != 0:
+        outcome.failed = 1
+        say(f"tools: FAILED, {log.relative_to(ROOT)}")
+        tail(log)
+    outcome.seconds = time.monotonic() - started
 
 
 TAP_LINE = re.compile(r"^(ok|not ok)\b([^#]*)(#\s*(?:skip|todo)\b.*)?", re.IGNORECASE)
@@ -168,6 +180,11 @@ def main():
         parser.error(f"builds are {', '.join(BUILDS)}")
 
     outcomes, together, alone = [], [], []
+    tools = threading.Thread(target=lambda: bring_tools(outcomes[0]))
+    if not asked or ["gcc"] in asked or ["gcc", "openapi"] in asked:
+        outcomes.append(Outcome("openapi: tools"))
+        os.environ["TASKQ_TOOLS"] = "1"  # without them its tests fail, where they would be skipped
+        tools.start()
     for name, (_, _, suites) in BUILDS.items():
         if asked and name not in [words[0] for words in asked]:
             continue
@@ -182,6 +199,8 @@ def main():
                 (alone if which in ALONE else together).append((name, which))
             else:
                 say(f"{name}: {which} has no tests")
+    if tools.ident:
+        tools.join()
     for jobs, width in ((together, 2), (alone, 1)):
         with concurrent.futures.ThreadPoolExecutor(width) as pool:
             outcomes += pool.map(lambda job: suite(*job, arguments.long), jobs)
@@ -189,7 +208,7 @@ def main():
     print()
     for outcome in sorted(outcomes, key=lambda one: -one.seconds):
         words = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
-        print(f"{outcome.seconds:8.1f} s  {outcome.name:20} {'' if 'build' in outcome.name else words}")
+        print(f"{outcome.seconds:8.1f} s  {outcome.name:20} {'' if outcome.name.endswith(('build', 'tools')) else words}")
     print(f"{time.monotonic() - START:8.1f} s  in all")
     passed, failed, skipped = (sum(getattr(one, field) for one in outcomes)
                                for field in ("passed", "failed", "skipped"))

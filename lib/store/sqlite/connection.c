@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 /* Negative: KiB. The writer's is the larger one, the heads of all indexes are its working set. */
-#define WRITER_CACHE "PRAGMA cache_size = -24576;"
+#define WRITER_CACHE "PRAGMA cache_size = -12288;"
 #define READER_CACHE "PRAGMA cache_size = -2048;"
 
 int taskq__pragma_int(sqlite3 *sqlite, const char *name, int *out)
