@@ -20,7 +20,8 @@
 #include "server/civetweb_unit.h"
 
 enum {
-    REFUSE_WAIT_MS = 200,  /* for the request of a connection that is refused: unread bytes would reset our answer */
+    REFUSE_WAIT_MS = 200, /* for the request of a connection that is refused: unread bytes would reset our answer */
+    REFUSE_PATIENTLY_MAX = 32,
     LINGER_MS = 2000,      /* the same for a body that is not wanted */
     HANDSHAKE_MS = 5000,   /* where the options say nothing */
     SEND_MS_MIN = 60000,   /* for an answer to be taken, in all */
@@ -246,16 +247,8 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
 
 /* ---- connections ---------------------------------------------------------------------------------------------------------- */
 
-static void refuse_connection(taskq__seat *self, struct mg_connection *conn)
+static void say_refusal(taskq__seat *self, struct mg_connection *conn)
 {
-    struct pollfd one = {socket_of(conn), POLLIN, 0};
-    if (one.fd < 0) {
-        return;
-    }
-    char scratch[4096];
-    if (poll(&one, 1, REFUSE_WAIT_MS) > 0) {
-        recv(one.fd, scratch, sizeof(scratch), MSG_DONTWAIT);
-    }
     switch (self->entry) {
     case TASKQ__ENTRY_ADDRESS_FULL:
         answer_refusal(self, conn, TASKQ__PROBLEM_TOO_MANY_REQUESTS, TASKQ__BOUND_ADDRESS,
@@ -266,8 +259,24 @@ static void refuse_connection(taskq__seat *self, struct mg_connection *conn)
         break;
     default: answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE, TASKQ__BOUND_CONNECTIONS, "too many connections");
     }
-    linger(self, conn, REFUSE_WAIT_MS);
+}
+
+/* A few are waited for, so that they surely read why; where many come at once, that would take the threads from others. */
+static void refuse_connection(taskq__seat *self, struct mg_connection *conn)
+{
+    struct pollfd one = {socket_of(conn), POLLIN, 0};
+    if (one.fd < 0) {
+        return;
+    }
+    char scratch[4096];
+    bool patient = atomic_fetch_add(&self->pool->refusing, 1) < REFUSE_PATIENTLY_MAX;
+    if (poll(&one, 1, patient ? REFUSE_WAIT_MS : 0) > 0) {
+        recv(one.fd, scratch, sizeof(scratch), MSG_DONTWAIT);
+    }
+    say_refusal(self, conn);
+    linger(self, conn, patient ? REFUSE_WAIT_MS : 0);
     shutdown(one.fd, SHUT_RDWR);
+    atomic_fetch_sub(&self->pool->refusing, 1);
 }
 
 /* civetweb's: a connection is there, its thread is ours from now on. */

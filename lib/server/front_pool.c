@@ -36,6 +36,7 @@ taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_option
     atomic_init(&pool->busy, 0);
     atomic_init(&pool->connections, 0);
     atomic_init(&pool->handshakes, 0);
+    atomic_init(&pool->refusing, 0);
     atomic_init(&pool->draining, false);
     if (pthread_mutex_init(&pool->lock, NULL) != 0) {
         return TASKQ_ENOMEM;

@@ -59,7 +59,7 @@ struct taskq__pool {
     pthread_mutex_t lock; /* guards seats; taken before a seat's */
     pthread_cond_t idle;
     taskq__seat *seats;
-    _Atomic uint32_t busy, connections, handshakes;
+    _Atomic uint32_t busy, connections, handshakes, refusing;
     _Atomic bool draining;
 };
 

@@ -21,6 +21,12 @@ class GuardedCase(FreshServerCase):
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.tokens = Tokens(self.folder)
 
+    def fresh_server(self, *arguments, **options):
+        """One that is ended and looked at when the test is over."""
+        server = super().fresh_server(*arguments, **options)
+        self.addCleanup(lambda: server.stop() if server.program.is_running() else server.program.assert_clean())
+        return server
+
     def guarded_server(self, *arguments, **options):
         if not hasattr(self, "admin"):
             self.admin = self.tokens.create("admin", "root")
