@@ -97,11 +97,11 @@ static void linger(taskq__seat *self, const struct mg_connection *conn, int64_t 
 
 /* ---- a request ---------------------------------------------------------------------------------------------------------- */
 
-/* Before anything was read there is no info, and later what civetweb did not get to is NULL in it. */
-static void fill_request(taskq__seat *self, const struct mg_connection *conn)
+/* `info` NULL: there is none that could be trusted. Of a request that civetweb cannot parse it keeps what the one before had on this
+ * connection, and that points into the bytes of the new one: they would stand in the log, a token among them. */
+static void fill_request(taskq__seat *self, const struct mg_connection *conn, const struct mg_request_info *info)
 {
     static const struct mg_request_info nothing;
-    const struct mg_request_info *info = mg_get_request_info(conn);
     info = info != NULL ? info : &nothing;
     taskq__request *request = &self->request;
     *request = (taskq__request){
@@ -198,7 +198,7 @@ static int on_request(struct mg_connection *conn)
         mg_disable_connection_keep_alive(conn);
         return 503;
     }
-    fill_request(self, conn);
+    fill_request(self, conn, mg_get_request_info(conn));
     bool left = make_reply(self, conn);
     int status = self->reply.status;
     write_reply(self, conn);
@@ -221,7 +221,7 @@ static void answer_refusal(taskq__seat *self, struct mg_connection *conn, taskq_
     if (!taskq__seat_prepare(self)) {
         return;
     }
-    fill_request(self, conn);
+    fill_request(self, conn, NULL);
     taskq__reply_problem(&self->reply, problem, NULL, "%s", why);
     self->reply.bound = bound;
     self->reply.close = self->told = true;

@@ -84,9 +84,29 @@ class Logs(LogCase):
             for secret in self.secrets.values():
                 self.assertNotIn(secret.encode(), data, path)
 
+    def test_a_request_that_cannot_be_parsed_tells_the_log_nothing(self):
+        """Neither alone nor behind another on its connection, whose places in memory it takes."""
+        lines = [f"Authorization: Bearer {self.secrets['admin']}", f"X-Other: {MARK}"]
+        for broken in ("X-A: \x1b", "X-A : b", "X-A: b\r\n folded", "X\0: b", "no header", "X-A: " + "x" * 30000):
+            for first in ("GET /livez HTTP/1.1", "GET /a-longer-path-than-that?and=a&query=too HTTP/1.1", None):
+                sock = self.server.raw()
+                self.addCleanup(sock.close)
+                if first:
+                    sock.request(first, *lines)
+                    self.assertIsNotNone(sock.read_reply())
+                sock.request("GET /livez HTTP/1.1", *lines, broken)
+                self.assertIn(sock.read_reply().status, (400, 431))
+        self.server.stop()
+        log = self.server.program.log()
+        self.assertGreaterEqual(log.count('"status":4'), 18)
+        self.assertNotIn(MARK, log)
+        for secret in self.secrets.values():
+            self.assertNotIn(secret, log)
+
     def test_nobody_forges_a_line(self):
         self.attack()
         self.server.stop()
+        self.assertIn("FORGED", self.server.program.log())  # it was tried
         for line in self.server.program.log().splitlines():
             event = json.loads(line)
             self.assertNotEqual(event.get("msg"), "FORGED", line)
