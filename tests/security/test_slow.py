@@ -16,6 +16,7 @@ LONG = bool(os.environ.get("TASKQ_LONG"))
 ATTACK_SECONDS, CALM_SECONDS = (60, 15) if LONG else (15, 3)
 CONNECTIONS = 200
 WINDOW_SECONDS = 1.0
+TRIES = 3
 FLOOR_SECONDS = 0.020  # a p99 that is this little above the calm one is noise, whatever it is a multiple of
 
 
@@ -78,6 +79,14 @@ class Slow(FreshServerCase):
                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
     def under_attack(self, mode):
+        """Other work of the machine may fall into one measurement; what the attack does, it does in all of them."""
+        for _ in range(TRIES):
+            calm, attacked = self.measure(mode)
+            if attacked < max(2 * calm, calm + FLOOR_SECONDS):
+                return
+        self.fail(f"p99 {calm * 1000:.2f} ms calm, {attacked * 1000:.2f} ms attacked, {TRIES} times")
+
+    def measure(self, mode):
         # Whoever is not on this machine may ask as well: the attacker has to get in to be one.
         server = self.fresh_server("--insecure", "--listen", f"{self.neighbour.HERE}:0")
         port = next(url for url in server.urls if self.neighbour.HERE in url).rpartition(":")[2]
@@ -104,8 +113,8 @@ class Slow(FreshServerCase):
         self.assertGreaterEqual(most, CONNECTIONS * 3 // 4, f"that was no attack:\n{said[-2000:]}")
         calm, attacked = worker.p99((times[0], times[1]), (times[2], times[3])), worker.p99((times[1], times[2]))
         print(f"{mode}: {most} connections, p99 {calm * 1000:.2f} ms calm, {attacked * 1000:.2f} ms attacked, {len(worker.rounds)} rounds")
-        self.assertLess(attacked, max(2 * calm, calm + FLOOR_SECONDS))
         server.stop()
+        return calm, attacked
 
     def test_slow_headers_hold_up_nobody(self):
         self.under_attack("headers")
