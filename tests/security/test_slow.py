@@ -13,7 +13,7 @@ import netspace
 from harness import FreshServerCase
 
 LONG = bool(os.environ.get("TASKQ_LONG"))
-ATTACK_SECONDS, CALM_SECONDS = (60, 15) if LONG else (15, 4)
+ATTACK_SECONDS, CALM_SECONDS = (60, 15) if LONG else (15, 3)
 CONNECTIONS = 200
 WINDOW_SECONDS = 1.0
 FLOOR_SECONDS = 0.020  # a p99 that is this little above the calm one is noise, whatever it is a multiple of

@@ -116,8 +116,7 @@ START_TEST(what_could_be_meant_in_two_ways_is_refused_by_name)
         "app:80",
         "[::1]",
         "app example",
-        ("b\xc3\xbc"
-         "cher"),
+        "\xc3\xbc.example",
         "1.2.3.4%lo",
         "fe80::1%lo",
         "10.0.0.0 /8",
