@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,10 +107,21 @@ static bool is_one_of(const char *words, const char *text)
     return false;
 }
 
+/* One line for the user, with the program's name before it; always false. */
+__attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return false;
+}
+
 static bool complain(const option_spec *spec, const char *from, const char *text, const char *expected)
 {
-    fprintf(stderr, "--%s%s: %s is not %s\n", spec->name, from, text[0] != '\0' ? text : "an empty value", expected);
-    return false;
+    return refuse("--%s%s: %s is not %s", spec->name, from, text[0] != '\0' ? text : "an empty value", expected);
 }
 
 static void write_number(option_kind kind, int64_t number, char *out, size_t size)
@@ -169,8 +181,7 @@ static bool add_to_list(option_value *value, const char *text)
         value->list = calloc(LIST_MAX, sizeof(*value->list));
     }
     if (value->list == NULL || value->list_count == LIST_MAX) {
-        fprintf(stderr, "--%s: given more than %d times\n", value->spec->name, LIST_MAX);
-        return false;
+        return refuse("--%s: given more than %d times", value->spec->name, LIST_MAX);
     }
     value->list[value->list_count++] = text;
     return true;
@@ -184,7 +195,8 @@ static bool set_value(option_value *value, const char *text, const char *from)
     case OPTION_STRING:
     case OPTION_LIST:
         if (spec->words != NULL && !is_one_of(spec->words, text)) {
-            return complain(spec, from, text, spec->words);
+            return refuse("--%s%s: %s is none of %s", spec->name, from, text[0] != '\0' ? text : "an empty value",
+                          spec->words);
         }
         value->text = text;
         return spec->kind == OPTION_STRING || add_to_list(value, text);
@@ -244,15 +256,13 @@ static bool take_option(options *opts, int argc, char *const *argv, int *at)
     }
     option_value *value = is_long ? find_long(opts, name, size) : find_letter(opts, name[0]);
     if (value == NULL) {
-        fprintf(stderr, "%.*s: there is no such option; --help lists them\n", is_long ? (int)size + 2 : 2, argument);
-        return false;
+        return refuse("%.*s: there is no such option; --help lists them", is_long ? (int)size + 2 : 2, argument);
     }
     value->given = true;
     if (value->spec->kind == OPTION_SWITCH) {
         value->on = true;
         if (equals != NULL || (!is_long && size > 1)) {
-            fprintf(stderr, "--%s: takes no value\n", value->spec->name);
-            return false;
+            return refuse("--%s: takes no value", value->spec->name);
         }
         return true;
     }
@@ -264,8 +274,7 @@ static bool take_option(options *opts, int argc, char *const *argv, int *at)
         text = argv[++*at];
     }
     if (text == NULL) {
-        fprintf(stderr, "--%s: needs a value, %s\n", value->spec->name, value->spec->argument);
-        return false;
+        return refuse("--%s: needs a value, %s", value->spec->name, value->spec->argument);
     }
     return set_value(value, text, "");
 }
@@ -375,7 +384,7 @@ options *options_parse(const option_table *tables, size_t table_count, int argc,
 {
     options *opts = make(tables, table_count, argc);
     if (opts == NULL) {
-        fprintf(stderr, "out of memory\n");
+        (void)refuse("out of memory");
         return NULL;
     }
     bool right = take_arguments(opts, argc, argv, flags);
@@ -423,7 +432,7 @@ static const option_value *find(const options *opts, const char *name)
             return &opts->values[i];
         }
     }
-    fprintf(stderr, "--%s: stands in no table of this program\n", name);
+    (void)refuse("--%s: stands in no table of this program", name);
     abort();
 }
 

@@ -144,6 +144,16 @@ static int end(taskq_worker *worker)
     return EXIT_DONE;
 }
 
+static void say_what_it_does(const options *opts, const taskq_log *log)
+{
+    const char *const *servers, *const *queues;
+    size_t server_count = options_list(opts, "server", &servers), queue_count = options_list(opts, "queue", &queues);
+    program_say(log, TASKQ_LOG_INFO, "worker", "asking %s%s for jobs of queue %s%s, %d at once: http, sleep%s",
+                server_count > 0 ? servers[0] : "http://127.0.0.1:7070", server_count > 1 ? " and others" : "",
+                queue_count > 0 ? queues[0] : "default", queue_count > 1 ? " and others" : "",
+                (int)options_number(opts, "concurrency"), options_string(opts, "file-root") != NULL ? ", file" : "");
+}
+
 static int run(const options *opts)
 {
     taskq_log_sink sink;
@@ -161,13 +171,13 @@ static int run(const options *opts)
     taskq_status status = open_worker(opts, &log, &worker, &err);
     if (status != TASKQ_OK) {
         if (err.text[0] != '\0') {
-            program_say(&log, TASKQ_LOG_ERROR, "worker", "%s", err.text);
+            fprintf(stderr, "taskq-worker: %s\n", err.text);
         }
         taskq_worker_close(worker);
         close(signals);
         return status == TASKQ_EINVAL || status == TASKQ_ENOTFOUND || status == TASKQ_ELIMIT ? EXIT_USAGE : EXIT_FAILED;
     }
-    program_say(&log, TASKQ_LOG_INFO, "worker", "working: %d jobs at once", (int)options_number(opts, "concurrency"));
+    say_what_it_does(opts, &log);
     status = work(worker, signals, &err);
     close(signals);
     if (status != TASKQ_OK) {

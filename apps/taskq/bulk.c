@@ -172,7 +172,7 @@ int cli_bulk(cli_call *cli)
     if (code == EXIT_DONE && (cli->output == OUTPUT_JSON || cli->output == OUTPUT_JSONL)) {
         printf("{\"affected\": %" PRId64 ", \"more\": false}\n", total);
     } else if (code == EXIT_DONE) {
-        printf("%s: %" PRId64 " jobs\n", action, total);
+        printf("%s: %" PRId64 " job%s\n", action, total, total == 1 ? "" : "s");
     }
     free(body);
     return code;

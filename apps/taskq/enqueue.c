@@ -45,7 +45,7 @@ static taskq_text text_option(const cli_call *cli, const char *name)
     return value != NULL ? taskq_text_of(value) : (taskq_text){NULL, 0};
 }
 
-/* "2026-01-31T08:00:00Z", the form that output_time and the API use; anything else RFC 3339 allows goes through --ndjson. */
+/* "2026-01-31T08:00:00Z", with a fraction or an offset too; anything else RFC 3339 allows goes through --ndjson. */
 static bool parse_time(const char *text, int64_t *out_ms)
 {
     struct tm parts = {0};

@@ -251,7 +251,7 @@ int enqueue_lines(cli_call *cli, const char *path)
     progress_end(&s.bar);
     output_end(&s.list, code);
     if (cli->output == OUTPUT_TABLE) {
-        printf("enqueued %" PRId64 " jobs\n", s.made);
+        printf("enqueued %" PRId64 " job%s\n", s.made, s.made == 1 ? "" : "s");
     }
     if (code == EXIT_DONE && options_switch(cli->opts, "wait")) {
         code = wait_for_all(&s);

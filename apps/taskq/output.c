@@ -31,7 +31,8 @@ static const char *colour_of(taskq_state state)
     }
 }
 
-void output_time(int64_t unix_ms, char *out, size_t out_bytes)
+/* "2026-01-31 08:00:00" in UTC; "-" for 0. */
+static void write_time(int64_t unix_ms, char *out, size_t out_bytes)
 {
     time_t seconds = (time_t)(unix_ms / 1000);
     struct tm parts;
@@ -41,7 +42,8 @@ void output_time(int64_t unix_ms, char *out, size_t out_bytes)
     }
 }
 
-void output_cell(taskq_text text, int width, char *out, size_t out_bytes)
+/* A text for a table: control characters become '?', what is longer is cut and ends in '+'. */
+static void write_cell(taskq_text text, int width, char *out, size_t out_bytes)
 {
     size_t room = (size_t)width < out_bytes ? (size_t)width : out_bytes - 1;
     size_t size = text.size <= room ? text.size : room - 1;
@@ -77,13 +79,13 @@ void output_begin(output_list *list, cli_output form)
 static void print_job_row(const taskq_job *job, bool colour)
 {
     char queue[32], type[32], when[24], worker[32];
-    output_cell(job->queue, 18, queue, sizeof(queue));
-    output_cell(job->type, 18, type, sizeof(type));
-    output_cell(job->worker, 24, worker, sizeof(worker));
+    write_cell(job->queue, 18, queue, sizeof(queue));
+    write_cell(job->type, 18, type, sizeof(type));
+    write_cell(job->worker, 24, worker, sizeof(worker));
     int64_t at_ms = job->finished_at_ms != 0            ? job->finished_at_ms
                     : job->state == TASKQ_STATE_RUNNING ? job->started_at_ms
                                                         : job->run_at_ms;
-    output_time(at_ms, when, sizeof(when));
+    write_time(at_ms, when, sizeof(when));
     printf("%10" PRId64 "  %s%-9s%s  %-18s  %-18s  %5" PRId32 "  %3" PRId32 "/%-3" PRId32 "  %-19s  %s\n", job->id,
            colour ? colour_of(job->state) : "", taskq_state_name(job->state),
            colour && colour_of(job->state)[0] != '\0' ? "\033[0m" : "", queue, type, job->priority, job->attempt,
@@ -252,7 +254,7 @@ int output_job(cli_output form, const taskq_reply *reply)
 static void print_queue_row(const taskq_queue *queue)
 {
     char name[48];
-    output_cell(queue->name, 24, name, sizeof(name));
+    write_cell(queue->name, 24, name, sizeof(name));
     printf("%-24s  %-6s", name, queue->paused ? "paused" : "open");
     for (int state = 1; state < TASKQ_STATE_COUNT; state++) {
         printf("  %9" PRId64, queue->counts[state]);
@@ -282,7 +284,7 @@ int output_queues(cli_output form, const taskq_reply *reply)
         return cli_fail(status, &err);
     }
     if (form == OUTPUT_TABLE) {
-        printf("%-24s  %-6s", "QUEUE", "IS");
+        printf("%-24s  %-6s", "QUEUE", "STATE");
         for (int state = 1; state < TASKQ_STATE_COUNT; state++) {
             printf("  %9s", taskq_state_name((taskq_state)state));
         }

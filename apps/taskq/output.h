@@ -27,11 +27,6 @@ void output_json(const taskq_reply *reply);
 /* The members of an object, a line each: "wait.p50_ms  12". */
 void output_members(taskq_text object);
 
-/* "2026-01-31 08:00:00" in UTC; "-" for 0. */
-void output_time(int64_t unix_ms, char *out, size_t out_bytes);
-/* A text for a table: control characters become '?', what is longer is cut with an ellipsis. */
-void output_cell(taskq_text text, int width, char *out, size_t out_bytes);
-
 /* A bar on standard error where that is a terminal, else a line now and then. */
 typedef struct progress_bar {
     const char *what;

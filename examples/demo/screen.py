@@ -6,6 +6,7 @@ import sys
 import time
 
 BAR = 24
+ROOM_MIN = 40  # columns that the last column of a table needs beside the others
 
 
 class Screen:
@@ -61,20 +62,24 @@ class Screen:
             self.event(text)
 
     def table(self, head, rows):
-        """Rows of texts; a text may be (text, painter). The last column is not padded but wrapped."""
+        """Rows of texts; a text may be (text, painter). The last column is not padded but wrapped, and stands below the others
+        where the terminal is narrow."""
         plain = [[cell if isinstance(cell, str) else cell[0] for cell in row] for row in [head, *rows]]
         widths = [max(len(row[i]) for row in plain) for i in range(len(head) - 1)]
+        columns = min(shutil.get_terminal_size((120, 24)).columns, 150)
         before = sum(widths) + 2 * len(widths)
-        room = max(30, min(shutil.get_terminal_size((120, 24)).columns, 130) - before - 1)
+        below = columns - before < ROOM_MIN
+        if below:
+            before = 4
         for number, row in enumerate([head, *rows]):
             cells = []
             for i, width in enumerate(widths):
                 text = plain[number][i].ljust(width)
                 cells.append(text if isinstance(row[i], str) else row[i][1](text))
-            parts = wrap(plain[number][-1], room)
-            first = "  ".join([*cells, parts[0]]).rstrip()
+            parts = wrap(plain[number][-1], max(ROOM_MIN, columns - before - 1))
+            first = "  ".join(cells if below else [*cells, parts.pop(0)]).rstrip()
             self.line(self.bold(first) if number == 0 else first)
-            for part in parts[1:]:
+            for part in parts if number > 0 or not below else []:
                 self.line(" " * before + part)
 
 

@@ -35,6 +35,8 @@ typedef struct taskq_client_options {
         sizeof(taskq_client_options), NULL, 0, NULL, NULL, NULL, NULL, 0, 0 \
     }
 
+/** Make a client; nothing is connected yet. `options` may be NULL. EINVAL (a URL, the time-out, the token), ELIMIT (servers), ENOMEM.
+ * Files of certificates are read when they are needed. */
 TASKQ_API taskq_status taskq_client_open(const taskq_client_options *options, taskq_client **out, taskq_error *err);
 TASKQ_API void taskq_client_close(taskq_client *client); /**< NULL is fine */
 
@@ -57,6 +59,7 @@ TASKQ_API void taskq_reply_clear(taskq_reply *reply); /**< leaves it as TASKQ_RE
 TASKQ_API taskq_status taskq_reply_jobs(const taskq_reply *reply, taskq_jobs **out, taskq_error *err);
 /** The queues of a reply: a queue by itself, or the list in {"queues": [...]}. */
 TASKQ_API taskq_status taskq_reply_queues(const taskq_reply *reply, taskq_queues **out, taskq_error *err);
+/** A whole number (EPROTO: it is none, or does not fit), and any number. */
 TASKQ_API taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int64_t *out, taskq_error *err);
 TASKQ_API taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, double *out, taskq_error *err);
 /** A string, unescaped into `buffer` with a NUL behind it; ELIMIT: it is longer. */
@@ -76,7 +79,9 @@ TASKQ_API taskq_status taskq_client_request(taskq_client *client, const char *me
 TASKQ_API taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job, const char *idempotency_key,
                                             taskq_reply *reply, int64_t *id, bool *existing, taskq_error *err);
 
-/** Enqueue 1 to 1000, all or none; ids (may be NULL) gets `count` numbers. */
+/** Enqueue 1 to 1000, all or none, under an idempotency key that is drawn for the call. `ids` (may be NULL) gets `count` numbers, in the
+ * order of `jobs`; one whose unique_key was taken gets the id of the job that has it. A field at fault is named "/jobs/3/priority".
+ * A traceparent is sent where all jobs have the same one. */
 TASKQ_API taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job *const *jobs, uint32_t count,
                                                  int64_t *ids, taskq_error *err);
 
@@ -88,6 +93,8 @@ TASKQ_API taskq_status taskq_client_get(taskq_client *client, int64_t id, taskq_
 TASKQ_API taskq_status taskq_client_wait(taskq_client *client, int64_t id, int64_t timeout_ms, taskq_state *state,
                                          taskq_reply *reply, taskq_error *err);
 
+/** Cancel a job (a running one is asked to stop), run an ended one again, delete an ended one. ENOTFOUND; ECONFLICT: its state forbids it.
+ * `reply`: the job as it now is; may be NULL. */
 TASKQ_API taskq_status taskq_client_cancel(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err);
 TASKQ_API taskq_status taskq_client_retry(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err);
 TASKQ_API taskq_status taskq_client_delete(taskq_client *client, int64_t id, taskq_error *err);

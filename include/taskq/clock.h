@@ -19,10 +19,10 @@
 TASKQ_BEGIN_DECLS
 
 typedef struct taskq_clock {
-    size_t struct_size; /**< sizeof(taskq_clock) */
-    int64_t (*wall_ms)(void *user);
-    int64_t (*steady_ms)(void *user);
-    void *user;
+    size_t struct_size;               /**< sizeof(taskq_clock) */
+    int64_t (*wall_ms)(void *user);   /**< Unix time in milliseconds */
+    int64_t (*steady_ms)(void *user); /**< elapsed milliseconds since whenever; never back */
+    void *user;                       /**< handed to both */
 } taskq_clock;
 
 /** The system's clocks: CLOCK_REALTIME and CLOCK_BOOTTIME. Cannot fail. */

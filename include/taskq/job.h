@@ -27,35 +27,36 @@ typedef struct taskq_text {
     size_t size;
 } taskq_text;
 
-/** A text from a string literal, and from any NUL-terminated string. */
+/** A text from a string literal, and from any NUL-terminated string (NULL: no text). The bytes are borrowed. */
 #define TASKQ_TEXT(literal) (taskq_text_of("" literal))
 TASKQ_API taskq_text taskq_text_of(const char *string);
 
-/** A digest of bytes for idempotency keys and reports: 64 bits, not cryptographic, the same on every machine and version. */
+/** A digest of bytes, for taskq_enqueue_options.digest: 64 bits, not cryptographic, the same on every machine and version. */
 TASKQ_API uint64_t taskq_digest(const void *data, size_t size);
 
 typedef enum taskq_state {
-    TASKQ_STATE_QUEUED = 1,
-    TASKQ_STATE_SCHEDULED = 2,
-    TASKQ_STATE_BLOCKED = 3,
-    TASKQ_STATE_RUNNING = 4,
-    TASKQ_STATE_SUCCEEDED = 5,
+    TASKQ_STATE_QUEUED = 1,    /**< ready for a claim */
+    TASKQ_STATE_SCHEDULED = 2, /**< ready once run_at, a backoff or a release's delay is over */
+    TASKQ_STATE_BLOCKED = 3,   /**< waits for other jobs; no job gets there yet */
+    TASKQ_STATE_RUNNING = 4,   /**< leased to a worker */
+    TASKQ_STATE_SUCCEEDED = 5, /**< terminal, as the two below: only a retry leads out of it */
     TASKQ_STATE_FAILED = 6,
     TASKQ_STATE_CANCELED = 7
 } taskq_state;
 #define TASKQ_STATE_COUNT 8 /* the highest state + 1; 0 is none */
 
+/** How an attempt ended. */
 typedef enum taskq_outcome {
     TASKQ_OUTCOME_NONE = 0,
-    TASKQ_OUTCOME_SUCCEEDED = 1,
-    TASKQ_OUTCOME_FAILED = 2,
-    TASKQ_OUTCOME_TIMED_OUT = 3,
-    TASKQ_OUTCOME_LOST = 4,
-    TASKQ_OUTCOME_RELEASED = 5,
-    TASKQ_OUTCOME_CANCELED = 6
+    TASKQ_OUTCOME_SUCCEEDED = 1, /**< reported */
+    TASKQ_OUTCOME_FAILED = 2,    /**< reported */
+    TASKQ_OUTCOME_TIMED_OUT = 3, /**< timeout_ms was over: by the sweep, or the report came too late */
+    TASKQ_OUTCOME_LOST = 4,      /**< the lease was over: by the sweep */
+    TASKQ_OUTCOME_RELEASED = 5,  /**< given back; it does not count */
+    TASKQ_OUTCOME_CANCELED = 6   /**< ended without success after a cancel was asked for */
 } taskq_outcome;
 
-/** "queued", "scheduled", ...; "unknown" for a number that is none. */
+/** "queued", "scheduled", ...; "succeeded", "timed_out", ...; "unknown" for a number that is none. Static, never NULL. */
 TASKQ_API const char *taskq_state_name(taskq_state state);
 TASKQ_API const char *taskq_outcome_name(taskq_outcome outcome);
 /** succeeded, failed or canceled. */
@@ -63,7 +64,7 @@ TASKQ_API bool taskq_state_is_terminal(taskq_state state);
 
 /* Bounds of a job. */
 #define TASKQ_NAME_BYTES_MAX 128 /* queue, type, tag, batch, worker: A-Z a-z 0-9 . _ : / - */
-#define TASKQ_KEY_CHARS_MAX 256  /* unique_key; characters, not bytes */
+#define TASKQ_KEY_CHARS_MAX 256  /* unique_key, idempotency key, poll: any UTF-8 but NUL; characters, not bytes */
 #define TASKQ_TAGS_MAX 16
 #define TASKQ_PRIORITY_MAX 1000 /* and -1000 */
 #define TASKQ_DELAY_MS_MAX INT64_C(31536000000)
@@ -134,21 +135,22 @@ typedef struct taskq_job {
 /** A job as it is asked for. Set up with TASKQ_NEW_JOB_INIT, which has every default; `type` is required. */
 typedef struct taskq_new_job {
     size_t struct_size;
-    taskq_text queue;           /**< "default" */
-    taskq_text type;            /**< required */
-    taskq_text payload;         /**< JSON; {} */
-    int32_t priority;           /**< -1000 to 1000, higher first; 0 */
-    int32_t max_attempts;       /**< 1 to 100; 10 */
-    bool has_run_at, has_delay; /**< one of them at most; neither: now */
-    int64_t run_at_ms;          /**< Unix milliseconds; the past is allowed */
-    int64_t delay_ms;           /**< 0 to 31536000000 */
-    int64_t timeout_ms;         /**< 100 to 604800000; 900000 */
-    int64_t lease_ms;           /**< 1000 to 43200000; 60000 */
-    taskq_backoff backoff;      /**< 2000, 2.0, 3600000, 0.2 */
-    taskq_text tags[TASKQ_TAGS_MAX];
+    taskq_text queue;                /**< "default" */
+    taskq_text type;                 /**< required */
+    taskq_text payload;              /**< JSON; {} */
+    int32_t priority;                /**< -1000 to 1000, higher first; 0 */
+    int32_t max_attempts;            /**< 1 to 100; 10 */
+    bool has_run_at, has_delay;      /**< one of them at most; neither: now */
+    int64_t run_at_ms;               /**< Unix milliseconds, years 1970 to 2100; the past is allowed */
+    int64_t delay_ms;                /**< 0 to 31536000000 */
+    int64_t timeout_ms;              /**< 100 to 604800000; 900000 */
+    int64_t lease_ms;                /**< 1000 to 43200000; 60000 */
+    taskq_backoff backoff;           /**< 2000, 2.0, 3600000, 0.2 */
+    taskq_text tags[TASKQ_TAGS_MAX]; /**< names; none */
     uint32_t tag_count;
-    taskq_text batch, unique_key; /**< none */
-    taskq_text traceparent;       /**< W3C trace context, kept with the job; a malformed one is ignored */
+    taskq_text batch; /**< a name that groups jobs; none */
+    taskq_text unique_key; /**< 1 to 256 characters: while a job of this queue with this key is not terminal, no other is made; none */
+    taskq_text traceparent; /**< W3C trace context, kept with the job; a malformed one is ignored */
 } taskq_new_job;
 
 #define TASKQ_NEW_JOB_INIT                                                                                     \
@@ -176,10 +178,11 @@ typedef struct taskq_queue {
     int64_t oldest_ready_age_ms;       /**< 0 where nothing is ready */
 } taskq_queue;
 
+/** A list of queues that the caller owns. */
 typedef struct taskq_queues taskq_queues;
-TASKQ_API uint32_t taskq_queues_count(const taskq_queues *list);
-TASKQ_API const taskq_queue *taskq_queues_at(const taskq_queues *list, uint32_t index);
-TASKQ_API void taskq_queues_free(taskq_queues *list);
+TASKQ_API uint32_t taskq_queues_count(const taskq_queues *list);                        /**< 0 for NULL */
+TASKQ_API const taskq_queue *taskq_queues_at(const taskq_queues *list, uint32_t index); /**< NULL past the end */
+TASKQ_API void taskq_queues_free(taskq_queues *list);                                   /**< NULL is fine */
 
 /** Which jobs. A field that is not set (NULL text, 0) does not narrow. */
 typedef struct taskq_filter {

@@ -30,9 +30,9 @@ typedef struct taskq_scheduler_options {
     taskq_log log;             /**< zeroed: nowhere */
     uint64_t seed;             /**< of the jitters; 0: from the system */
     int64_t sweep_interval_ms; /**< at most so long between two sweeps of the thread, 10 to 60000; 0: 500 */
-    int64_t retention_ms; /**< succeeded and canceled jobs are deleted so long after their end; 0: 7 days; -1: never */
+    int64_t retention_ms; /**< succeeded and canceled jobs are deleted so long after their end, 36500 days at most; 0: 7 days; -1: never */
     int64_t retention_failed_ms; /**< the same of failed ones; 0: 30 days; -1: never */
-    uint32_t parked_max;         /**< claims that may wait for a job at once; one more gets ELIMIT; 0: 10000 */
+    uint32_t parked_max; /**< claims that may wait for a job at once, 1000000 at most; one more gets ELIMIT; 0: 10000 */
 } taskq_scheduler_options;
 #define TASKQ_SCHEDULER_OPTIONS_INIT                                                                                   \
     {                                                                                                                  \
@@ -40,6 +40,8 @@ typedef struct taskq_scheduler_options {
             0                                                                                                          \
     }
 
+/** Make a scheduler on a store. Options are copied, the store is borrowed. EINVAL, ENOMEM, EUNAVAIL (no descriptor is left).
+ * Nothing is swept until taskq_scheduler_start or taskq_scheduler_sweep. */
 TASKQ_API taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_scheduler **out,
                                             taskq_error *err);
 
@@ -71,9 +73,9 @@ TASKQ_API void taskq_scheduler_stop(taskq_scheduler *scheduler);
 
 typedef struct taskq_enqueue_options {
     size_t struct_size;
-    taskq_text idempotency_scope,
-        idempotency_key; /**< no key: size 0; the same key, scope and digest again give the same jobs */
-    uint64_t digest;     /**< of whatever the caller holds to be the same request: see taskq_digest */
+    taskq_text idempotency_scope; /**< whose key it is, such as a token's name; up to 1024 bytes, may be empty */
+    taskq_text idempotency_key; /**< 1 to 256 characters; size 0: none. For 24 hours the same scope, key and digest give the same jobs */
+    uint64_t digest; /**< of whatever the caller holds to be the same request, the body's bytes for example: see taskq_digest */
     bool json_checked; /**< the caller vouches that every payload is valid JSON (it was just parsed); else it is checked here */
 } taskq_enqueue_options;
 #define TASKQ_ENQUEUE_OPTIONS_INIT                                    \
@@ -111,7 +113,8 @@ typedef struct taskq_claim_options {
         sizeof(taskq_claim_options), NULL, 0, NULL, 0, {NULL, 0}, {NULL, 0}, 0, 0, NULL, NULL \
     }
 
-/** Lease up to `limit` jobs; waits until there is one or the wait is over: then OK with an empty list. ELIMIT: too many wait. */
+/** Lease up to `limit` jobs; waits until there is one or the wait is over: then OK with an empty list. A job's version is the lease's token.
+ * ELIMIT: too many wait. */
 TASKQ_API taskq_status taskq_scheduler_claim(taskq_scheduler *scheduler, const taskq_claim_options *options,
                                              taskq_jobs **out, taskq_error *err);
 
@@ -134,7 +137,8 @@ typedef struct taskq_report {
         sizeof(taskq_report), 0, 0, false, {NULL, 0}, {NULL, 0}, false, -1, TASKQ_OK, (taskq_state)0, 0, NULL \
     }
 
-/** Report 0 to 1000 ended attempts, each standing alone, then claim (`next`, may be NULL, its wait_ms must be 0) in the same step.
+/** Report 0 to 1000 ended attempts, each standing alone, then claim (`next`, may be NULL, its wait_ms must be 0) in the same step. The same
+ * report again is OK and changes nothing; one with a stale version is ESTALE and changes nothing.
  * The statuses of the reports are in the reports. `want_jobs`: every report's job is filled; `reported` owns them, `claimed` the
  * claimed ones; each may be NULL where nothing is wanted. json_checked as in taskq_enqueue_options. */
 TASKQ_API taskq_status taskq_scheduler_complete(taskq_scheduler *scheduler, taskq_report *const *reports, uint32_t count,
@@ -167,11 +171,14 @@ TASKQ_API taskq_status taskq_scheduler_release(taskq_scheduler *scheduler, int64
 
 /* ---- operators --------------------------------------------------------------------------------------------------------- */
 
-/** ENOTFOUND; ECONFLICT: the state forbids it. `out`: the job, may be NULL. Asking a running job again to cancel is OK. */
+/** End a job that waits; ask a running one to stop (its worker hears of it with the next heartbeat; asking again is OK). ENOTFOUND; ECONFLICT:
+ * it has ended. `out`: the job, may be NULL. */
 TASKQ_API taskq_status taskq_scheduler_cancel(taskq_scheduler *scheduler, int64_t id, taskq_jobs **out,
                                               taskq_error *err);
+/** Queue an ended job again, with all its attempts before it; result, error and progress are forgotten, log and attempts stay. ENOTFOUND;
+ * ECONFLICT: it has not ended, or a live job has its unique_key. `out`: the job, may be NULL. */
 TASKQ_API taskq_status taskq_scheduler_retry(taskq_scheduler *scheduler, int64_t id, taskq_jobs **out, taskq_error *err);
-/** ENOTFOUND; ECONFLICT: the job is not terminal. */
+/** Remove an ended job with its attempts and log. ENOTFOUND; ECONFLICT: it has not ended. */
 TASKQ_API taskq_status taskq_scheduler_delete(taskq_scheduler *scheduler, int64_t id, taskq_error *err);
 
 typedef enum taskq_bulk_action { TASKQ_BULK_CANCEL = 1, TASKQ_BULK_RETRY, TASKQ_BULK_DELETE } taskq_bulk_action;
@@ -201,7 +208,7 @@ TASKQ_API taskq_status taskq_scheduler_list(taskq_scheduler *scheduler, const ta
 TASKQ_API taskq_status taskq_scheduler_queues(taskq_scheduler *scheduler, const taskq_text *name, taskq_queues **out,
                                               taskq_error *err);
 
-/** What happened since open, and what waits. Plain numbers, read without a lock on the store. */
+/** What happened since open, and what waits. Plain numbers, read without touching the store. Set struct_size before it is read. */
 typedef struct taskq_scheduler_stats {
     size_t struct_size;
     uint64_t enqueued, claimed, succeeded, failed_attempts, released, lost, timed_out, canceled, retried, deleted,
@@ -216,10 +223,10 @@ typedef struct taskq_scheduler_stats {
 TASKQ_API taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_scheduler_stats *out,
                                                   taskq_error *err);
 
-/** Could a job be stored now? OK, or why not. Touches the store. */
+/** Could a job be stored now? OK, or why not: EUNAVAIL, EBUSY, ESTORE. Asks the store, writes nothing. */
 TASKQ_API taskq_status taskq_scheduler_ping(taskq_scheduler *scheduler, taskq_error *err);
 
-/** The scheduler's wall clock. */
+/** The scheduler's wall clock, Unix milliseconds: what created_at and the like are taken from. */
 TASKQ_API int64_t taskq_scheduler_now_ms(taskq_scheduler *scheduler);
 
 TASKQ_END_DECLS

@@ -22,11 +22,11 @@ typedef struct taskq_server_options {
     taskq_scheduler *scheduler; /**< required */
     const char *const *listens; /**< "127.0.0.1:7070", "[::1]:7070"; port 0 picks one; 16 at most */
     uint32_t listen_count;      /**< 0: one, 127.0.0.1:7070 */
-    taskq_log log;
+    taskq_log log;              /**< zeroed: nowhere; a line a request at info */
     bool insecure;              /**< the open API may listen on addresses that are not loopback, and takes any Host */
     size_t body_bytes_max;      /**< 1 KiB to 64 MiB; 0: 1 MiB */
     uint32_t connections_max;   /**< 8 to 20000; 0: 1024. A share of them is kept for what does not wait */
-    uint32_t held_max;          /**< polls that may be held at once; one more gets 503; 0: half of connections_max */
+    uint32_t held_max; /**< polls that may be held at once, 7/8 of connections_max at most; one more gets 503; 0: half of it */
     int64_t request_timeout_ms; /**< for a request to arrive whole, 1000 to 600000; 0: 15000 */
     const char *tokens_path;    /**< the file of tokens (<taskq/tokens.h>); NULL: the API is open */
     const char *tls_cert_path,  /**< PEM, the certificate and those between it and its authority; NULL: no TLS */
@@ -60,7 +60,8 @@ TASKQ_API taskq_status taskq_server_start(const taskq_server_options *options, t
  * ones. What cannot be read or does not fit leaves the old in place, each by itself: what is wrong is in `err`, and the other one counts. */
 TASKQ_API taskq_status taskq_server_reload(taskq_server *server, taskq_error *err);
 
-/** How many listeners there are and where each can be reached, such as "http://127.0.0.1:7070"; NULL past the end. */
+/** Where listener number `index` can be reached, such as "http://127.0.0.1:7070", with the port that was picked; NULL past the last. The
+ * server's, until it is stopped. */
 TASKQ_API const char *taskq_server_url(const taskq_server *server, uint32_t index);
 
 /** The OpenAPI document of the API that this library serves, as it stands at /openapi.json. Static. */

@@ -20,13 +20,13 @@ TASKQ_BEGIN_DECLS
 #define TASKQ_VERSION__JOIN(major, minor, p) \
     TASKQ_VERSION__TEXT(major) "." TASKQ_VERSION__TEXT(minor) "." TASKQ_VERSION__TEXT(p)
 
-/* "0.1.0": what the program was compiled against. */
+/** "0.1.0": what the program was compiled against. */
 #define TASKQ_VERSION TASKQ_VERSION__JOIN(TASKQ_VERSION_MAJOR, TASKQ_VERSION_MINOR, TASKQ_VERSION_PATCH)
 
-/* One number to compare in #if: 0.1.0 is 100. */
+/** One number to compare in #if: 0.1.0 is 100. */
 #define TASKQ_VERSION_NUMBER (TASKQ_VERSION_MAJOR * 10000 + TASKQ_VERSION_MINOR * 100 + TASKQ_VERSION_PATCH)
 
-/* What the program runs with: the text and number of the library that was loaded. Static storage. */
+/** What the program runs with, as TASKQ_VERSION and TASKQ_VERSION_NUMBER: those of the library that was loaded. Static storage. */
 TASKQ_API const char *taskq_version_string(void);
 TASKQ_API int taskq_version_number(void);
 

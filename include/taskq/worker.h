@@ -33,11 +33,11 @@ typedef struct taskq_worker_options {
     uint32_t concurrency;        /**< jobs at once, 1 to 1000; 0: 8 */
     int64_t poll_interval_ms;    /**< a poll is held by the server so long, 100 to 60000; 0: 2000 */
     int64_t shutdown_timeout_ms; /**< what running jobs get when it stops, then they are released; 0: 30000; -1: none */
-    const char *token;
-    const char *ca_file, *cert_file, *key_file;
-    taskq_clock clock; /**< zeroed: the system's */
-    taskq_log log;
-    uint64_t seed; /**< of the jitters; 0: from the system */
+    const char *token;           /**< bearer token; NULL: none */
+    const char *ca_file, *cert_file, *key_file; /**< PEM; NULL: the system's authorities, no certificate of our own */
+    taskq_clock clock;                          /**< zeroed: the system's */
+    taskq_log log;                              /**< zeroed: nowhere */
+    uint64_t seed;                              /**< of the jitters; 0: from the system */
 } taskq_worker_options;
 #define TASKQ_WORKER_OPTIONS_INIT                                                                                     \
     {                                                                                                                 \
@@ -45,6 +45,8 @@ typedef struct taskq_worker_options {
             {0, NULL, NULL, (taskq_log_level)0}, 0                                                                    \
     }
 
+/** Make a worker; nothing is connected and no thread made yet. Options are copied. EINVAL (err.field names the option), ELIMIT (too many
+ * servers or queues, no descriptor), ENOMEM. */
 TASKQ_API taskq_status taskq_worker_open(const taskq_worker_options *options, taskq_worker **out, taskq_error *err);
 /** Release what is held, report what has ended (as far as a server can be asked), free. Not while run or a step is under way. Waits for handlers
  * that are still running, those that ignore their stop too: their user's memory is in use. NULL is fine. */
@@ -59,14 +61,14 @@ typedef struct taskq_run taskq_run;
  * with the error that was set by taskq_run_fail, or a text made of the status. */
 typedef taskq_status taskq_handler_fn(taskq_run *run, void *user);
 
-/** Give a type a handler. EEXISTS: it has one; ELIMIT: 32 types have. `user` is handed through.
+/** Give a type a handler. EINVAL: it is no name; EEXISTS: it has one; ELIMIT: 32 types have. `user` is handed through.
  * A handler that was told to stop (canceled, lost, timed out) and goes on for more than a moment keeps its thread, not its slot: another job
  * is claimed in its place, up to as many as `concurrency` again. A handler should therefore ask taskq_run_should_stop. */
 TASKQ_API taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler,
                                            void *user, taskq_error *err);
 
-TASKQ_API const taskq_job *taskq_run_job(
-    const taskq_run *run); /**< id, type, queue, payload, attempt, traceparent, created_at_ms, ... */
+/** The job as it was claimed: id, type, queue, payload, attempt, traceparent, created_at_ms, ...; without attempts and log. */
+TASKQ_API const taskq_job *taskq_run_job(const taskq_run *run);
 
 typedef enum taskq_run_reason {
     TASKQ_RUN_GOES_ON = 0,
@@ -83,18 +85,20 @@ TASKQ_API taskq_run_reason taskq_run_sleep(taskq_run *run, int64_t ms);
 /** A descriptor that becomes readable when the handler should stop, for its own poll(); owned by the run. -1: none could be had. */
 TASKQ_API int taskq_run_fd(taskq_run *run);
 
-/** Progress, 0 to 100, and a message (NULL: none); sent with the next heartbeat. */
+/** Progress, 0 to 100 (what is outside is moved to the bound), and a message (NULL: none; 1000 characters, more is cut); sent with the next
+ * heartbeat, so only the last of several is seen. */
 TASKQ_API void taskq_run_progress(taskq_run *run, double percent, const char *message);
-/** Text for the job's log, a line break is added; sent with the next heartbeat. */
+/** Text for the job's log, a line break is added; sent with the next heartbeat, the last of it before the report. 64 KiB are kept, a line is cut at 16 KiB. */
 TASKQ_API void taskq_run_log(taskq_run *run, const char *format, ...) TASKQ_PRINTF(2, 3);
 
-/** The result, valid JSON. EINVAL otherwise; ELIMIT above 16 MiB. */
+/** The result, valid JSON; the last one set counts. EINVAL otherwise; ELIMIT above 16 MiB (a server takes less: its body's limit); ENOMEM. */
 TASKQ_API taskq_status taskq_run_result(taskq_run *run, taskq_text json);
-/** Why it failed: returns TASKQ_ECANCELED, so that a handler may `return taskq_run_fail(...)`. code: a word; message: a sentence. */
+/** Why it failed: returns TASKQ_ECANCELED, so that a handler may `return taskq_run_fail(...)`. `code`: a word (NULL: "failed");
+ * the message: a sentence. 100 and 1000 characters, more is cut. */
 TASKQ_API taskq_status taskq_run_fail(taskq_run *run, const char *code, const char *format, ...) TASKQ_PRINTF(3, 4);
 /** The failure is for good: the job is not tried again. */
 TASKQ_API void taskq_run_no_retry(taskq_run *run);
-/** Try again after this delay and not after the backoff's. */
+/** Try again after this delay, 0 to 31536000000 ms, and not after the backoff's. */
 TASKQ_API void taskq_run_retry_in(taskq_run *run, int64_t delay_ms);
 
 /* ---- the types that come with the library ---------------------------------------------------------------------------- */
@@ -163,12 +167,15 @@ TASKQ_API taskq_status taskq_worker_step(taskq_worker *worker, int64_t *next_in_
 /** Readable when a step has something to do. Owned by the worker. */
 TASKQ_API int taskq_worker_fd(const taskq_worker *worker);
 
-/** What it does now. */
+/** What it does now, and what it has done since it was opened. Set struct_size before it is read. */
 typedef struct taskq_worker_stats {
     size_t struct_size;
-    uint32_t running, reports_waiting;
-    uint64_t claimed, succeeded, failed, released, lost, report_retries;
+    uint32_t running;         /**< handlers that have not returned */
+    uint32_t reports_waiting; /**< ended jobs whose report no server has taken yet */
+    uint64_t claimed, succeeded, failed, released, lost;
+    uint64_t report_retries; /**< reports that had to be sent again */
 } taskq_worker_stats;
+/** Any thread. */
 TASKQ_API void taskq_worker_read_stats(const taskq_worker *worker, taskq_worker_stats *out);
 
 TASKQ_END_DECLS

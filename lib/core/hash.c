@@ -4,7 +4,7 @@
  * another version on another machine computes, so its bytes are read in a fixed order and its constants
  * never change. Not cryptographic: who makes two bodies collide fools only their own idempotency key.
  */
-#include "core/hash.h"
+#include <taskq/job.h>
 
 #define MULTIPLIER_A UINT64_C(0x87c37b91114253d5)
 #define MULTIPLIER_B UINT64_C(0x4cf5ad432745937f)

@@ -6,7 +6,6 @@
  */
 #include "core/job.h"
 
-#include "core/hash.h"
 #include "core/rng.h"
 #include "core/text.h"
 

@@ -9,7 +9,11 @@
 #include "core/fail.h"
 #include "core/text.h"
 
-enum { CHUNK = 500, IDS_MAX = 1000 };
+enum {
+    CHUNK = 500,
+    IDS_MAX = 1000,
+    DELETE_BYTES = 16 << 20 /* of the jobs of one chunk: to delete a large job takes the store long */
+};
 
 typedef struct bulk {
     taskq_scheduler *scheduler;
@@ -17,6 +21,7 @@ typedef struct bulk {
     uint32_t affected;
     bool more;
     uint32_t chunk_count;
+    size_t chunk_bytes;  /* of what is to be deleted */
     taskq_event *events; /* CHUNK of them */
     taskq_arena *arena;  /* emptied after each page */
 } bulk;
@@ -46,6 +51,7 @@ static taskq_status flush(bulk *work, taskq_error *err)
 {
     uint32_t count = work->chunk_count;
     work->chunk_count = 0;
+    work->chunk_bytes = 0;
     if (count == 0) {
         return TASKQ_OK;
     }
@@ -63,7 +69,8 @@ static taskq_status take(bulk *work, const taskq_job *job, taskq_error *err)
         return TASKQ_OK;
     }
     taskq_status status = TASKQ_OK;
-    if (work->chunk_count == CHUNK || work->affected + work->chunk_count >= TASKQ_BULK_MAX) {
+    if (work->chunk_count == CHUNK || work->chunk_bytes >= DELETE_BYTES ||
+        work->affected + work->chunk_count >= TASKQ_BULK_MAX) {
         status = flush(work, err);
     }
     if (status != TASKQ_OK) {
@@ -79,6 +86,9 @@ static taskq_status take(bulk *work, const taskq_job *job, taskq_error *err)
         .delay_ms = -1,
         .random = taskq__rng_next(&work->scheduler->rng),
     };
+    if (work->action == TASKQ_BULK_DELETE) {
+        work->chunk_bytes += job->payload.size + job->result.size + job->error.size;
+    }
     return TASKQ_OK;
 }
 

@@ -47,7 +47,8 @@ static taskq_status check(const taskq_claim_options *options, taskq_error *err)
                                  TASKQ_NAME_BYTES_MAX);
     }
     if (options->poll.size > 0 && !taskq__text_is_key(options->poll)) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "/poll", "a poll's id has 1 to %d characters", TASKQ_KEY_CHARS_MAX);
+        return taskq__fail_field(err, TASKQ_EINVAL, "/poll", "a poll's id has 1 to %d characters, none of them NUL",
+                                 TASKQ_KEY_CHARS_MAX);
     }
     if (options->poll.size > 0 && options->worker.size == 0) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/poll", "a poll's id needs a worker");

@@ -40,8 +40,7 @@ static taskq_status check(const taskq_new_job *const *jobs, uint32_t count, cons
         return taskq__fail(err, TASKQ_EINVAL, "the options were not set up with TASKQ_ENQUEUE_OPTIONS_INIT");
     }
     if (options && options->idempotency_key.size > 0 && !taskq__text_is_key(options->idempotency_key)) {
-        return taskq__fail(err, TASKQ_EINVAL,
-                           "an idempotency key has 1 to %d characters, none of them a control character",
+        return taskq__fail(err, TASKQ_EINVAL, "an idempotency key has 1 to %d characters, none of them NUL",
                            TASKQ_KEY_CHARS_MAX);
     }
     if (options && options->idempotency_scope.size > 4 * TASKQ_KEY_CHARS_MAX) {

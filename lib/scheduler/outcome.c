@@ -107,21 +107,21 @@ static bool claim_is_full(const taskq_claim *claim)
     return claim->job_count >= claim->limit || bytes >= claim->bytes_max / 4;
 }
 
-/* A claim that was woken for a job and took another one leaves it to the next; one that was woken for a job of a pair that
- * is not known and found nothing hands the search on to the next younger. */
+/* A claim that was woken for a job and took another one leaves it to the next. Where the pair is not known nobody can say whose
+ * the rest is: what it did not take, be it a part or all, it hands on to the next younger. */
 static void pass_on_what_it_left(taskq__line *line, taskq__call *call, const taskq_claim *claim, taskq__calls *done)
 {
     uint32_t woken = call->woken_count;
     taskq__pair pair = call->woken_pair;
     call->woken_count = 0;
-    if (woken == 0) {
+    uint32_t taken = woken > 0 ? taken_of_pair(line, claim, pair) : 0;
+    if (taken >= woken) {
         return;
     }
-    uint32_t taken = taken_of_pair(line, claim, pair);
-    if (claim->job_count > 0 && taken < woken && claim_is_full(claim)) {
+    if (claim->job_count > 0 && claim_is_full(claim)) {
         (void)taskq__line_wake_parked(line, pair, woken - taken, 0, done);
-    } else if (claim->job_count == 0 && (!pair.queue || !pair.type)) {
-        (void)taskq__line_wake_parked(line, pair, woken, call->arrival, done);
+    } else if (!pair.queue || !pair.type) {
+        (void)taskq__line_wake_parked(line, pair, woken - taken, call->arrival, done);
     }
 }
 

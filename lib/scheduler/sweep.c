@@ -43,7 +43,7 @@ static void count_step(taskq_scheduler *scheduler, const taskq_walk *walk, taskq
     }
 }
 
-/* Step after step until one is not full. `ended`: false where there is more. */
+/* Step after step until one has found the end. `ended`: false where there is more. */
 static taskq_status walk_kind(taskq_scheduler *scheduler, taskq_walk_kind kind, taskq_arena *arena,
                               taskq_sweep_report *report, bool *ended, taskq_error *err)
 {
@@ -61,7 +61,7 @@ static taskq_status walk_kind(taskq_scheduler *scheduler, taskq_walk_kind kind, 
             return status;
         }
         count_step(scheduler, &walk, report);
-        if (walk.moved < walk.max) {
+        if (!walk.more) {
             return TASKQ_OK;
         }
     }

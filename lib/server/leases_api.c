@@ -4,7 +4,6 @@
  * holds a thread, so there is a bound on how many do; the others are told to come again.
  */
 #include "core/fail.h"
-#include "core/hash.h"
 #include "core/text.h"
 #include "server/claim.h"
 #include "wire/emit.h"

@@ -16,12 +16,19 @@ typedef struct refusal {
     taskq_text detail, field; /* detail NULL: it was handed over */
 } refusal;
 
-static bool keep_refusal(taskq_arena *arena, const taskq_error *err, refusal *out)
+/* What becomes of an element that cannot be read: kept, to be answered for itself, where it says which job it is about. */
+static taskq_status keep_refusal(taskq_status status, const taskq_error *why, int64_t id, taskq_arena *arena,
+                                 refusal *out, taskq_error *err)
 {
-    taskq_text text = taskq_text_of(err->text);
-    taskq_text field = taskq_text_of(err->field);
-    return taskq_arena_copy(arena, text.data, text.size, &out->detail) &&
-           taskq_arena_copy(arena, field.data, field.size, &out->field);
+    if (status != TASKQ_EINVAL || id <= 0) {
+        *err = *why;
+        return status;
+    }
+    taskq_text text = taskq_text_of(why->text);
+    taskq_text field = taskq_text_of(why->field);
+    bool kept = taskq_arena_copy(arena, text.data, text.size, &out->detail) &&
+                taskq_arena_copy(arena, field.data, field.size, &out->field);
+    return kept ? TASKQ_OK : taskq__fail_memory(err);
 }
 
 static void emit_result_head(taskq__buf *body, int64_t id, int status)
@@ -75,12 +82,9 @@ static taskq_status read_reports(const taskq__json *json, uint32_t list, taskq_a
             out->sent[out->sent_count++] = &out->all[i];
             continue;
         }
-        if (status != TASKQ_EINVAL || out->all[i].id <= 0) {
-            *err = why;
+        status = keep_refusal(status, &why, out->all[i].id, arena, &out->refusals[i], err);
+        if (status != TASKQ_OK) {
             return status;
-        }
-        if (!keep_refusal(arena, &why, &out->refusals[i])) {
-            return taskq__fail_memory(err);
         }
     }
     return TASKQ_OK;
@@ -218,12 +222,9 @@ static taskq_status read_beats(const taskq__json *json, uint32_t list, taskq_are
             out->sent[out->sent_count++] = &out->all[i];
             continue;
         }
-        if (status != TASKQ_EINVAL || out->all[i].id <= 0) {
-            *err = why;
+        status = keep_refusal(status, &why, out->all[i].id, arena, &out->refusals[i], err);
+        if (status != TASKQ_OK) {
             return status;
-        }
-        if (!keep_refusal(arena, &why, &out->refusals[i])) {
-            return taskq__fail_memory(err);
         }
     }
     return TASKQ_OK;

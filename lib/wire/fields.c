@@ -107,7 +107,7 @@ static taskq_status put_text(taskq_text text, const taskq__field *field, void *p
     }
     if (field->kind == TASKQ__FIELD_LABEL &&
         (!taskq__text_is_key(text) || taskq__utf8_count(text) > (size_t)field->max)) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "", "must be 1 to %" PRId64 " characters, none a control character",
+        return taskq__fail_field(err, TASKQ_EINVAL, "", "must be 1 to %" PRId64 " characters, none of them NUL",
                                  field->max);
     }
     *(taskq_text *)place = text;

@@ -15,7 +15,7 @@ typedef enum taskq__field_kind {
     TASKQ__FIELD_DOUBLE, /* min to max */
     TASKQ__FIELD_BOOL,
     TASKQ__FIELD_NAME,   /* taskq_text: 1 to 128 of the names' alphabet */
-    TASKQ__FIELD_LABEL,  /* taskq_text: 1 to max characters, none a control character */
+    TASKQ__FIELD_LABEL,  /* taskq_text: 1 to max characters, none of them NUL */
     TASKQ__FIELD_STRING, /* taskq_text: any */
     TASKQ__FIELD_TIME,   /* int64_t Unix milliseconds */
     TASKQ__FIELD_JSON,   /* taskq_text: the span of any value */

@@ -46,7 +46,7 @@ static void see_stop(taskq_worker *worker, int64_t now_ms)
         worker->stop_seen_at_ms = now_ms > 0 ? now_ms : 1;
         worker->stop_deadline_ms = now_ms + worker->shutdown_timeout_ms;
         worker->flush_deadline_ms = worker->stop_deadline_ms + TASKQ__FLUSH_MS;
-        taskq__log_format(&worker->log, TASKQ_LOG_INFO, "worker", "stopping: no more polls, %u jobs are running",
+        taskq__log_format(&worker->log, TASKQ_LOG_INFO, "worker", "stopping: no more polls, jobs still running: %u",
                           atomic_load(&worker->running));
         for (taskq__task *task = worker->first; task != NULL; task = task->next) {
             if (task->state == TASKQ__TASK_WAITING) {
@@ -161,9 +161,10 @@ static bool has_ended(taskq_worker *worker, int64_t *next_in_ms)
         return true;
     }
     if (now_ms >= worker->flush_deadline_ms) {
-        taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
-                          "stopped with %u ended jobs that no server has taken, their leases will run out",
-                          atomic_load(&worker->reports_waiting));
+        taskq__log_format(
+            &worker->log, TASKQ_LOG_ERROR, "worker",
+            "stopped; jobs that ended and that no server has taken a report of: %u; their leases will run out",
+            atomic_load(&worker->reports_waiting));
         return true;
     }
     taskq__sooner(next_in_ms, worker->flush_deadline_ms - now_ms);

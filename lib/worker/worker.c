@@ -268,7 +268,7 @@ static void give_back(taskq_worker *worker)
     }
     if (atomic_load(&worker->reports_waiting) > 0) {
         taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
-                          "%u ended jobs could not be reported, their leases will run out",
+                          "jobs that ended and could not be reported: %u; their leases will run out",
                           atomic_load(&worker->reports_waiting));
     }
 }

@@ -192,6 +192,99 @@ START_TEST(a_large_payload_comes_back_whole)
 }
 END_TEST
 
+static char large[(1 << 20) + 1];
+
+static taskq_new_job large_job(void)
+{
+    taskq_new_job new = new_job("a");
+    memset(large, 'x', sizeof(large) - 1);
+    large[0] = large[sizeof(large) - 2] = '"';
+    new.payload = (taskq_text){large, sizeof(large) - 1};
+    new.unique_key = text_of("large");
+    return new;
+}
+
+START_TEST(a_small_request_does_not_bring_a_large_job_a_thousand_times)
+{
+    taskq_new_job small = new_job("a"), large_one = large_job();
+    small.unique_key = large_one.unique_key;
+    int64_t id = make(&large_one);
+    const taskq_new_job *list[1000];
+    for (int i = 0; i < 1000; i++) {
+        list[i] = &small;
+    }
+    taskq_op *many = enqueue_many_op(list, 1000), *few = enqueue_many_op(list, 4);
+    size_t before = taskq__arena_used(contract.arena);
+    COMMIT(many);
+    ck_assert_int_eq(many->status, TASKQ_EINVAL);
+    ck_assert_uint_lt(taskq__arena_used(contract.arena) - before, 8 << 20);
+    COMMIT(few);
+    ck_assert_int_eq(few->status, TASKQ_OK);
+    ck_assert_int_eq(few->in.enqueue->results[3]->id, id);
+    ck_assert_uint_eq(few->in.enqueue->results[3]->payload.size, sizeof(large) - 1);
+}
+END_TEST
+
+START_TEST(a_large_job_is_not_given_back_for_each_of_a_thousand_twins)
+{
+    taskq_new_job small = new_job("a"), large_one = large_job();
+    small.unique_key = large_one.unique_key;
+    const taskq_new_job *list[1000] = {&large_one};
+    for (int i = 1; i < 1000; i++) {
+        list[i] = &small;
+    }
+    taskq_op *many = enqueue_many_op(list, 1000), *few = enqueue_many_op(list, 4);
+    COMMIT(many);
+    ck_assert_int_eq(many->status, TASKQ_EINVAL);
+    ck_assert_int_eq(count_of(TASKQ_STATE_QUEUED), 0);
+    COMMIT(few);
+    ck_assert_int_eq(few->status, TASKQ_OK);
+    ck_assert_int_eq(count_of(TASKQ_STATE_QUEUED), 1);
+}
+END_TEST
+
+START_TEST(as_many_bytes_as_were_asked_with_are_always_given_back)
+{
+    taskq_new_job keyed[8];
+    const taskq_new_job *list[8];
+    char keys[8][2] = {"0", "1", "2", "3", "4", "5", "6", "7"};
+    for (int i = 0; i < 8; i++) {
+        keyed[i] = large_job();
+        keyed[i].unique_key = (taskq_text){keys[i], 1};
+        list[i] = &keyed[i];
+    }
+    taskq_op *first = enqueue_many_op(list, 8), *again = enqueue_many_op(list, 8);
+    COMMIT(first);
+    COMMIT(again);
+    ck_assert_int_eq(again->status, TASKQ_OK);
+    ck_assert_uint_eq(again->in.enqueue->made, 0);
+    ck_assert_uint_eq(again->in.enqueue->results[7]->payload.size, sizeof(large) - 1);
+}
+END_TEST
+
+START_TEST(a_repetition_brings_results_as_far_as_they_go)
+{
+    enum { JOBS = 8 };
+    taskq_new_job new = new_job("a");
+    const taskq_new_job *list[JOBS] = {&new, &new, &new, &new, &new, &new, &new, &new};
+    taskq_op *first = enqueue_many_op(list, JOBS), *again = enqueue_many_op(list, JOBS);
+    first->in.enqueue->idempotency_key = again->in.enqueue->idempotency_key = text_of("k");
+    COMMIT(first);
+    (void)large_job(); /* a large text */
+    for (int i = 0; i < JOBS; i++) {
+        const taskq_job *job = claim_one();
+        ck_assert_int_eq(report(TASKQ_EVENT_SUCCEED, job->id, job->version, large), TASKQ_OK);
+    }
+    COMMIT(again);
+    ck_assert_int_eq(again->status, TASKQ_OK);
+    taskq_job **jobs = again->in.enqueue->results;
+    ck_assert_uint_eq(jobs[0]->result.size, sizeof(large) - 1);
+    ck_assert_uint_eq(jobs[JOBS - 1]->result.size, 0);
+    ck_assert_int_eq(jobs[JOBS - 1]->state, TASKQ_STATE_SUCCEEDED);
+    assert_text(jobs[JOBS - 1]->payload, "{}");
+}
+END_TEST
+
 void contract_add_enqueue(Suite *suite)
 {
     const TTest *const tests[] = {
@@ -206,6 +299,10 @@ void contract_add_enqueue(Suite *suite)
         a_retry_conflicts_with_a_live_job_of_its_key,
         an_op_that_finds_no_memory_makes_nothing,
         a_large_payload_comes_back_whole,
+        a_small_request_does_not_bring_a_large_job_a_thousand_times,
+        a_large_job_is_not_given_back_for_each_of_a_thousand_twins,
+        as_many_bytes_as_were_asked_with_are_always_given_back,
+        a_repetition_brings_results_as_far_as_they_go,
     };
     taskq_check_add(suite, tests, sizeof(tests) / sizeof(tests[0]), contract_setup, contract_teardown);
 }

@@ -5,6 +5,10 @@
  */
 #include "contract/contract.h"
 
+#include "core/arena.h"
+
+#include <string.h>
+
 START_TEST(a_new_job_is_queued_with_version_1)
 {
     const taskq_job *job = job_now(make_type("a"));
@@ -213,6 +217,28 @@ START_TEST(a_deleted_job_is_gone_and_its_id_is_not_given_again)
 }
 END_TEST
 
+/* A megabyte a job, and hundreds of jobs in a batch: what nobody wants to see is not read. */
+START_TEST(a_move_whose_job_is_not_wanted_takes_no_memory_for_its_result)
+{
+    enum { RESULT_BYTES = 1 << 20 };
+    static char result[RESULT_BYTES + 1];
+    memset(result, 'x', RESULT_BYTES);
+    result[0] = result[RESULT_BYTES - 1] = '"';
+    const taskq_job *job = running_job();
+    taskq_op *cancel = event_op(TASKQ_EVENT_CANCEL, job->id, 0), *retry = event_op(TASKQ_EVENT_RETRY, job->id, 0);
+    ck_assert_int_eq(report(TASKQ_EVENT_SUCCEED, job->id, job->version, result), TASKQ_OK);
+    cancel->in.events->wants_job = retry->in.events->wants_job = false;
+    size_t before = taskq__arena_used(contract.arena);
+    COMMIT(cancel);
+    ck_assert_uint_eq(job_now(job->id)->result.size, RESULT_BYTES);
+    before += RESULT_BYTES; /* of job_now's own */
+    COMMIT(retry);
+    ck_assert_uint_lt(taskq__arena_used(contract.arena) - before, RESULT_BYTES / 2);
+    ck_assert_int_eq(retry->in.events->status, TASKQ_OK);
+    ck_assert_uint_eq(job_now(job->id)->result.size, 0);
+}
+END_TEST
+
 void contract_add_moves(Suite *suite)
 {
     const TTest *const tests[] = {
@@ -231,6 +257,7 @@ void contract_add_moves(Suite *suite)
         a_running_job_is_asked_to_cancel_and_keeps_its_lease,
         a_retry_starts_afresh_and_keeps_the_attempts,
         a_deleted_job_is_gone_and_its_id_is_not_given_again,
+        a_move_whose_job_is_not_wanted_takes_no_memory_for_its_result,
     };
     taskq_check_add(suite, tests, sizeof(tests) / sizeof(tests[0]), contract_setup, contract_teardown);
 }

@@ -142,6 +142,35 @@ START_TEST(the_store_knows_what_is_due_after_a_restart)
 }
 END_TEST
 
+/* Whoever writes meanwhile waits for one step. */
+START_TEST(a_retention_walk_of_large_jobs_ends_before_its_max_and_says_so)
+{
+    enum { JOBS = 40, BYTES = 1 << 20 };
+    static char payload[BYTES];
+    memset(payload, 'x', BYTES);
+    payload[0] = payload[BYTES - 1] = '"';
+    taskq_new_job new = new_job("a");
+    new.payload = (taskq_text){payload, BYTES};
+    for (int i = 0; i < JOBS; i++) {
+        settle(TASKQ_EVENT_CANCEL, make(&new), 0);
+    }
+    pass(1);
+    uint32_t moved = 0, walks = 0;
+    bool more = true;
+    while (more) {
+        taskq_op *op = walk_op(TASKQ_WALK_RETENTION, 100);
+        COMMIT(op);
+        ck_assert_uint_lt(op->in.walk->moved, JOBS);
+        moved += op->in.walk->moved;
+        walks++;
+        more = op->in.walk->more;
+    }
+    ck_assert_uint_eq(moved, JOBS);
+    ck_assert_uint_ge(walks, 2);
+    ck_assert_int_eq(count_of(TASKQ_STATE_CANCELED), 0);
+}
+END_TEST
+
 void contract_add_walks(Suite *suite)
 {
     const TTest *const tests[] = {
@@ -153,6 +182,7 @@ void contract_add_walks(Suite *suite)
         retention_keeps_what_is_younger_than_the_cut,
         a_lost_attempt_that_was_the_last_fails_the_job,
         the_store_knows_what_is_due_after_a_restart,
+        a_retention_walk_of_large_jobs_ends_before_its_max_and_says_so,
     };
     taskq_check_add(suite, tests, sizeof(tests) / sizeof(tests[0]), contract_setup, contract_teardown);
 }

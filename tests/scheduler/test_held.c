@@ -404,6 +404,36 @@ START_TEST(a_woken_claim_is_not_forgotten_when_its_commit_fails)
 }
 END_TEST
 
+/* So many pairs became ready at once that the store tells a number alone: what one claim leaves of it is for the next. */
+START_TEST(a_claim_that_takes_a_part_of_what_became_ready_hands_the_rest_on)
+{
+    enum { QUEUES = 300, EAGER = 3 };
+    claimant ones[EAGER + 1];
+    char names[QUEUES][16];
+    for (uint32_t i = 0; i <= EAGER; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "q%u", i);
+        claimant_init(&ones[i], names[i], NULL, LONG_MS);
+        ones[i].options.limit = i < EAGER ? TASKQ_CLAIM_JOBS_MAX : 1;
+        claimant_start(&ones[i]);
+        await_parked(i + 1);
+    }
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "q%u", i);
+        taskq_new_job job = new_job(names[i], "t");
+        job.has_delay = true;
+        job.delay_ms = 1000;
+        (void)enqueue_job(&job);
+    }
+    fake_clock_advance(&fx.clock, 1000);
+    ck_ok(taskq_scheduler_sweep(fx.scheduler, NULL, &fx.err));
+    ck_assert_uint_eq(stats().parked, 0);
+    for (uint32_t i = 0; i <= EAGER; i++) {
+        claimant_join(&ones[i]);
+        ck_assert_uint_eq(ones[i].count, 1);
+    }
+}
+END_TEST
+
 START_TEST(claims_stay_held_in_a_paused_queue_and_go_on_when_it_does)
 {
     claimant one;
@@ -514,6 +544,7 @@ TASKQ_TESTS_WITH(
     a_held_claim_outlives_a_commit_that_failed, a_claim_whose_time_is_over_while_it_leads_is_not_held_any_longer,
     a_claim_whose_time_is_over_in_anothers_lead_is_not_held_any_longer,
     a_held_poll_finds_the_lease_that_a_lost_answer_gave_it, a_woken_claim_is_not_forgotten_when_its_commit_fails,
+    a_claim_that_takes_a_part_of_what_became_ready_hands_the_rest_on,
     claims_stay_held_in_a_paused_queue_and_go_on_when_it_does, a_job_that_is_given_back_goes_to_a_held_claim,
     a_job_that_becomes_due_goes_to_a_held_claim, a_wake_up_is_passed_on_by_a_claim_that_took_another_job,
     claims_for_many_queues_and_types_are_found_too)

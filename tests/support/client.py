@@ -98,6 +98,16 @@ class Client:
 
     def send(self, method, path, body=None, headers=None):
         """Any request, as it is: body is bytes or None. Raises OSError or HTTPException where no answer comes."""
+        return check_form(self._send(method, path, body, headers), method)
+
+    def health(self, path):
+        """/livez or /readyz, whose 503 is no problem but the same list of checks."""
+        reply = self._send("GET", path)
+        assert reply.status in (200, 503), reply
+        assert (reply.json["status"] == "ok") == (reply.status == 200), reply
+        return reply
+
+    def _send(self, method, path, body=None, headers=None):
         connection = self._connect()
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if body is not None:
@@ -113,7 +123,7 @@ class Client:
             raise
         if answer.will_close:
             self.close()
-        return check_form(reply, method)
+        return reply
 
     def call(self, method, path, value=None, headers=None):
         """A request with a JSON body made from a value (none where it is None)."""

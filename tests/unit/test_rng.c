@@ -5,12 +5,13 @@
  */
 #include "support/check_main.h"
 
-#include "core/hash.h"
 #include "core/rng.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <taskq/job.h>
 
 START_TEST(the_same_seed_gives_the_same_numbers)
 {

@@ -54,8 +54,8 @@ typedef struct taskq_event {
     int64_t delay_ms; /**< FAIL: -1, the job's backoff says; RELEASE: -1, run_at is kept and the job is ready at once */
     bool no_retry;    /**< FAIL: this failure is for good */
     uint64_t random;  /**< for the jitter */
-    uint64_t digest;  /**< of kind, outcome, no_retry and delay_ms: tells the same report from another one */
-    bool wants_job;   /**< fill `job` when OK */
+    uint64_t digest; /**< SUCCEED, FAIL: of kind, outcome, no_retry and delay_ms: tells the same report from another one */
+    bool wants_job; /**< fill `job` when OK */
     taskq_status
         status; /**< out: OK (the same report again too), ENOTFOUND, ESTALE, ECONFLICT; ENOMEM: no room in the op's arena */
     taskq_job *job;    /**< out, where wanted and OK: the whole job, without attempts and log */
@@ -111,7 +111,10 @@ typedef struct taskq_enqueue {
     uint64_t digest;            /**< of the request's bytes */
     int64_t keep_ms;            /**< how long the key is kept */
     bool wants_jobs;            /**< false: only ids are needed: jobs carry id, state and version alone */
-    taskq_job **results; /**< out: count jobs, as they are now; replayed, one that was deleted since: its id alone, state 0 */
+    /** out: count jobs, as they are now; replayed, one that was deleted since: its id alone, state 0. Where those that are not made
+     * by this op hold more than TASKQ_CLAIM_BYTES_MAX above what the new ones do, a list is EINVAL; replayed, the rest of it comes
+     * without result, error and progress. */
+    taskq_job **results;
     bool replayed;       /**< out: the key was there with the same digest; nothing was made now */
     uint32_t made;       /**< out: how many were made (then or now); the others have `existing` set */
 } taskq_enqueue;
@@ -141,8 +144,9 @@ typedef struct taskq_walk {
     uint32_t max;
     int64_t cut_ms, cut_failed_ms; /**< RETENTION: wall; succeeded and canceled, failed */
     uint64_t random;               /**< EXPIRED: each job's own is mixed from it and its id */
-    uint32_t moved;                /**< out: rows that this walk changed; fewer than max: there was no more */
-    uint32_t lost, timed_out;      /**< out, of EXPIRED */
+    uint32_t moved;                /**< out: rows that this walk changed */
+    bool more; /**< out: it ended early, at max or, in RETENTION, where what went was large: there may be more */
+    uint32_t lost, timed_out; /**< out, of EXPIRED */
 } taskq_walk;
 
 typedef struct taskq_op { /* what one caller asked for */

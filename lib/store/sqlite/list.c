@@ -111,7 +111,7 @@ static int add_current(listing *l, taskq__cmd *cmd)
     }
     int rc = read_payload(l, &row->job);
     if (rc == SQLITE_OK) {
-        rc = taskq__row_read_texts(l->conn, true, l->arena, row);
+        rc = taskq__row_read_texts(l->conn, l->arena, row);
     }
     l->page.jobs[l->page.count++] = &row->job;
     l->bytes += row->job.payload.size + row->job.result.size + row->job.error.size + row->job.progress.size;

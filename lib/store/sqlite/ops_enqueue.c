@@ -14,7 +14,12 @@ typedef struct enqueuing {
     taskq__txn *txn;
     taskq_op *op;
     taskq_enqueue *in;
+    size_t existing_bytes; /* of jobs in the answer that this op does not make */
 } enqueuing;
+
+/* A key of a few bytes may name a job of a megabyte, and a thousand of them travel in one op: an answer holds so much more than
+ * what was asked with. */
+enum { EXISTING_BYTES_MAX = TASKQ_CLAIM_BYTES_MAX, TWIN_BYTES_MIN = 4096 };
 
 /* ---- what is handed back ----------------------------------------------------------------------------------------- */
 
@@ -40,10 +45,13 @@ static int answer_existing(enqueuing *e, int64_t id, taskq_job *place)
 {
     taskq__row row;
     bool found = false;
-    taskq__row_depth depth = e->in->wants_jobs ? TASKQ__ROW_WHOLE : TASKQ__ROW_NARROW;
+    taskq__row_depth depth = !e->in->wants_jobs                       ? TASKQ__ROW_NARROW
+                             : e->existing_bytes < EXISTING_BYTES_MAX ? TASKQ__ROW_WHOLE
+                                                                      : TASKQ__ROW_BARE;
     int rc = taskq__row_read(e->txn->conn, id, depth, e->txn->now, e->op->arena, &row, &found);
     if (rc == SQLITE_OK && found) {
         *place = row.job;
+        e->existing_bytes += row.job.payload.size + row.job.result.size + row.job.error.size + row.job.progress.size;
     }
     place->id = id;
     return rc;
@@ -133,6 +141,30 @@ static int write_key(enqueuing *e, unsigned char *bytes)
 
 /* ---- the first pass ------------------------------------------------------------------------------------------------ */
 
+/* What an earlier job of the op adds to the answer again where this one has its key. Small ones are not worth the search. */
+static size_t twin_bytes(const enqueuing *e, uint32_t i)
+{
+    const taskq_job *job = e->in->results[i];
+    for (uint32_t k = 0; k < i && job->unique_key.size > 0; k++) {
+        const taskq_job *earlier = e->in->results[k];
+        if (earlier->payload.size >= TWIN_BYTES_MIN && taskq__text_equal(earlier->unique_key, job->unique_key) &&
+            taskq__text_equal(earlier->queue, job->queue)) {
+            return earlier->payload.size;
+        }
+    }
+    return 0;
+}
+
+/* The answer must not be many times as large as the request. One job is always given, as is the answer to a repetition. */
+static void check_size(enqueuing *e, size_t given_bytes)
+{
+    if (e->in->wants_jobs && e->in->count > 1 && e->existing_bytes > EXISTING_BYTES_MAX + given_bytes) {
+        e->op->status = taskq__fail(&e->op->error, TASKQ_EINVAL,
+                                    "the jobs that have these unique keys hold more than %d MiB: enqueue fewer at once",
+                                    EXISTING_BYTES_MAX >> 20);
+    }
+}
+
 /* One new job as it will be; or the one that has its unique_key. Nothing is written. */
 static int plan_one(enqueuing *e, uint32_t i)
 {
@@ -156,6 +188,7 @@ static int plan_one(enqueuing *e, uint32_t i)
     e->op->status = txn->batch->decide(&before, &event, txn->now, &move, &e->op->error);
     if (e->op->status == TASKQ_OK) {
         *place = move.after;
+        e->existing_bytes += twin_bytes(e, i);
         return e->in->wants_jobs && !copy_texts(e->op->arena, place) ? TASKQ__RC_ARENA : SQLITE_OK;
     }
     return SQLITE_OK;
@@ -288,12 +321,17 @@ static void strip(taskq_enqueue *in)
 
 int taskq__op_enqueue(taskq__txn *txn, taskq_op *op)
 {
-    enqueuing e = {txn, op, op->in.enqueue};
+    enqueuing e = {txn, op, op->in.enqueue, 0};
+    size_t given_bytes = 0;
     bool done = false;
     unsigned char *key_bytes = taskq_arena_alloc(txn->arena, (size_t)e.in->count * KEY_BYTES_A_JOB);
     int rc = make_room(&e) && key_bytes != NULL ? look_at_key(&e, &done) : TASKQ__RC_ARENA;
     for (uint32_t i = 0; i < e.in->count && rc == SQLITE_OK && !done && op->status == TASKQ_OK; i++) {
         rc = plan_one(&e, i);
+        given_bytes += e.in->jobs[i]->payload.size;
+        if (rc == SQLITE_OK && op->status == TASKQ_OK) {
+            check_size(&e, given_bytes);
+        }
     }
     if (rc == TASKQ__RC_ARENA) {
         op->status = taskq__fail_memory(&op->error); /* the caller's own bound: nothing is written yet */

@@ -2,10 +2,13 @@
 /*
  * What the sweep asks for: attempts that are over, jobs that are due, jobs and keys that are old. At most so many rows a
  * batch, found by the index of their instant, then decided on one by one: a report that came before is not overridden.
+ * Deleting a job of a megabyte costs as much as deleting hundreds of small ones, so retention also ends at a number of pages.
  */
 #include "store/sqlite/batch.h"
 
 #include "core/rng.h"
+
+enum { FREED_PAGES_MAX = 4096 }; /* 16 MiB of SQLite's usual pages: some 20 ms */
 
 /* Ids into `ids`, up to `max` in all; they are read before anything is written, so no cursor stands on a row that moves. */
 static int find_ids(taskq__txn *txn, taskq__sql which, int64_t until, uint32_t max, int64_t *ids, uint32_t *count)
@@ -56,17 +59,33 @@ static int move_one(taskq__txn *txn, taskq_walk *walk, taskq_event_kind kind, in
     return rc;
 }
 
+static int read_free_pages(taskq__txn *txn, int64_t *out)
+{
+    taskq__cmd read = taskq__cmd_of(txn->conn, TASKQ__SQL_FREE_PAGES);
+    *out = taskq__cmd_row(&read) ? taskq__cmd_column(&read, 0) : 0;
+    return taskq__cmd_end(&read);
+}
+
 static int walk_jobs(taskq__txn *txn, taskq_walk *walk)
 {
     taskq_event_kind kind = walk->kind == TASKQ_WALK_EXPIRED ? TASKQ_EVENT_EXPIRE
                             : walk->kind == TASKQ_WALK_DUE   ? TASKQ_EVENT_DUE
                                                              : TASKQ_EVENT_DELETE;
-    uint32_t count = 0;
+    uint32_t count = 0, done = 0;
+    int64_t free_before = 0, free_now = 0;
     int64_t *ids = taskq_arena_alloc(txn->arena, walk->max * sizeof(int64_t));
     int rc = ids == NULL ? TASKQ__RC_ARENA : find_of_kind(txn, walk, ids, &count);
-    for (uint32_t i = 0; i < count && rc == SQLITE_OK; i++) {
-        rc = move_one(txn, walk, kind, ids[i]);
+    if (rc == SQLITE_OK && kind == TASKQ_EVENT_DELETE) {
+        rc = read_free_pages(txn, &free_before);
+        free_now = free_before;
     }
+    for (; done < count && rc == SQLITE_OK && free_now - free_before < FREED_PAGES_MAX; done++) {
+        rc = move_one(txn, walk, kind, ids[done]);
+        if (rc == SQLITE_OK && kind == TASKQ_EVENT_DELETE) {
+            rc = read_free_pages(txn, &free_now);
+        }
+    }
+    walk->more = walk->moved == walk->max || done < count;
     return rc;
 }
 
@@ -90,6 +109,7 @@ static int walk_keys(taskq__txn *txn, taskq_walk *walk)
         rc = taskq__cmd_run(&cmd);
         walk->moved++;
     }
+    walk->more = walk->moved == walk->max;
     return rc;
 }
 
@@ -97,5 +117,6 @@ int taskq__op_walk(taskq__txn *txn, taskq_op *op)
 {
     taskq_walk *walk = op->in.walk;
     walk->moved = walk->lost = walk->timed_out = 0;
+    walk->more = false;
     return walk->kind == TASKQ_WALK_KEYS ? walk_keys(txn, walk) : walk_jobs(txn, walk);
 }

@@ -152,7 +152,7 @@ static int read_text(taskq__conn *conn, taskq__sql which, int64_t id, int64_t ve
     return taskq__cmd_end(&cmd);
 }
 
-int taskq__row_read_texts(taskq__conn *conn, bool progress, taskq_arena *arena, taskq__row *row)
+int taskq__row_read_texts(taskq__conn *conn, taskq_arena *arena, taskq__row *row)
 {
     taskq_job *job = &row->job;
     int rc = SQLITE_OK;
@@ -162,22 +162,40 @@ int taskq__row_read_texts(taskq__conn *conn, bool progress, taskq_arena *arena, 
     if (rc == SQLITE_OK && row->error_of != 0) {
         rc = read_text(conn, TASKQ__SQL_ATTEMPT_TEXT, job->id, row->error_of, arena, &job->error);
     }
-    if (rc == SQLITE_OK && progress && (row->extras & TASKQ__HAS_PROGRESS) != 0) {
+    if (rc == SQLITE_OK && (row->extras & TASKQ__HAS_PROGRESS) != 0) {
         rc = read_text(conn, TASKQ__SQL_PROGRESS_READ, job->id, 0, arena, &job->progress);
     }
     return rc;
 }
 
+/* The state machine only keeps a result or an error, or lets it go: of a megabyte that nobody looks at it is enough to know
+ * that it is there. */
+static void stand_in_for_texts(taskq__row *row)
+{
+    static const taskq_text there = {"?", 1};
+    if (row->result_of != 0) {
+        row->job.result = there;
+    }
+    if (row->error_of != 0) {
+        row->job.error = there;
+    }
+}
+
 int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq_now now, taskq_arena *arena,
                     taskq__row *out, bool *found)
 {
-    bool whole = depth == TASKQ__ROW_WHOLE;
-    taskq__cmd cmd = taskq__cmd_of(conn, whole ? TASKQ__SQL_JOB_READ_WHOLE : TASKQ__SQL_JOB_READ);
+    bool narrow = depth == TASKQ__ROW_NARROW;
+    taskq__cmd cmd = taskq__cmd_of(conn, narrow ? TASKQ__SQL_JOB_READ : TASKQ__SQL_JOB_READ_WHOLE);
     taskq__cmd_int(&cmd, id);
     *found = taskq__cmd_row(&cmd);
-    if (*found && taskq__row_take(&cmd, now, arena, out) && whole) {
+    if (*found && taskq__row_take(&cmd, now, arena, out) && !narrow) {
         taskq__row_take_payload(&cmd, COLUMN_COUNT, arena, &out->job);
     }
     int rc = taskq__cmd_end(&cmd);
-    return rc == SQLITE_OK && *found ? taskq__row_read_texts(conn, whole, arena, out) : rc;
+    if (rc == SQLITE_OK && *found && depth == TASKQ__ROW_WHOLE) {
+        rc = taskq__row_read_texts(conn, arena, out);
+    } else if (rc == SQLITE_OK && *found && narrow) {
+        stand_in_for_texts(out);
+    }
+    return rc;
 }

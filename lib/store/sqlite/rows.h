@@ -16,8 +16,9 @@ typedef struct taskq__row {
     uint32_t extras;
 } taskq__row;
 
-/* How much of a job is read: what the state machine looks at, or all that is shown of it (but attempts and log). */
-typedef enum taskq__row_depth { TASKQ__ROW_NARROW, TASKQ__ROW_WHOLE } taskq__row_depth;
+/* How much of a job is read: what the state machine looks at (a result or error is there, but is not what it says), or all
+ * that is shown of it (but attempts and log), or of that all but result, error and progress. */
+typedef enum taskq__row_depth { TASKQ__ROW_NARROW, TASKQ__ROW_WHOLE, TASKQ__ROW_BARE } taskq__row_depth;
 
 /* The job of that id into the arena; *found false: there is none. */
 int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq_now now, taskq_arena *arena,
@@ -27,8 +28,8 @@ int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq
 bool taskq__row_take(taskq__cmd *cmd, taskq_now now, taskq_arena *arena, taskq__row *out);
 /* The payload's columns, from `first`. */
 bool taskq__row_take_payload(taskq__cmd *cmd, int first, taskq_arena *arena, taskq_job *out);
-/* Result, error and progress, from their own tables. `progress` false: that one is not wanted. */
-int taskq__row_read_texts(taskq__conn *conn, bool progress, taskq_arena *arena, taskq__row *row);
+/* Result, error and progress, from their own tables. */
+int taskq__row_read_texts(taskq__conn *conn, taskq_arena *arena, taskq__row *row);
 
 /* A running job's lease as it is shown. */
 void taskq__row_show_lease(taskq_job *job, taskq_now now);

@@ -17,6 +17,7 @@ typedef enum taskq__sql {
     TASKQ__SQL_COMMIT,
     TASKQ__SQL_META_READ,
     TASKQ__SQL_META_WRITE,
+    TASKQ__SQL_FREE_PAGES,
     /* jobs */
     TASKQ__SQL_JOB_READ,
     TASKQ__SQL_JOB_READ_WHOLE,

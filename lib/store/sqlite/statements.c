@@ -26,6 +26,7 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
     SQL(BEGIN_READ, WR, "BEGIN"),
     SQL(COMMIT, WR, "COMMIT"),
     SQL(META_READ, WR, "SELECT value FROM @meta WHERE name = ?1"),
+    SQL(FREE_PAGES, W, "PRAGMA main.freelist_count"),
     SQL(META_WRITE, W,
         "INSERT INTO @meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
 
