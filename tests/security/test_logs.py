@@ -30,7 +30,7 @@ class LogCase(FreshServerCase):
         worker = Worker(self.folder, "--queue", self.queue, "--log-format", self.log_format, *arguments, server=self.server.url,
                         env={"TASKQ_TOKEN": self.secrets["worker"]})
         self.addCleanup(worker.kill)
-        wait_until(lambda: "working" in worker.log(), what="the worker's first line")
+        wait_until(lambda: "asking" in worker.log(), what="the worker's first line")
         return worker
 
     def run_jobs(self):
