@@ -56,6 +56,7 @@ void program_block_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a file at its limit is an error of the write, as a full disk is */
 }
 
 int program_wait_signal(int64_t timeout_ms)

@@ -27,7 +27,7 @@ void program_log(const options *opts, taskq_log_sink *sink, taskq_log *out);
 void program_say(const taskq_log *log, taskq_log_level level, const char *component, const char *format, ...)
     TASKQ_PRINTF(4, 5);
 
-/* SIGINT, SIGTERM and SIGHUP are blocked and waited for; SIGPIPE is ignored. */
+/* SIGINT, SIGTERM and SIGHUP are blocked and waited for; SIGPIPE and SIGXFSZ are ignored. */
 void program_block_signals(void);
 /* The next of the three; 0 after so many milliseconds without one (-1: never). */
 int program_wait_signal(int64_t timeout_ms);

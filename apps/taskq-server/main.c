@@ -24,9 +24,28 @@ static const option_spec specs[] = {
      "full: an answer means that it is on disk; relaxed: a power cut may take seconds", "full", 0, 0, "full|relaxed"},
     {"insecure", 0, OPTION_SWITCH, NULL,
      "let the open API listen on addresses that are not loopback, and take any Host", NULL, 0, 0, NULL},
+    {"tokens", 0, OPTION_STRING, "FILE", "who may do what (taskq token makes it); without it the API is open", NULL, 0,
+     0, NULL},
+    {"tls-cert", 0, OPTION_STRING, "FILE", "serve TLS with this certificate and those above it, PEM", NULL, 0, 0, NULL},
+    {"tls-key", 0, OPTION_STRING, "FILE", "its key, PEM", NULL, 0, 0, NULL},
+    {"tls-client-ca", 0, OPTION_STRING, "FILE",
+     "who connects must have a certificate of these authorities, PEM; its name counts as the token's", NULL, 0, 0, NULL},
+    {"trusted-proxy", 0, OPTION_LIST, "NETWORK", "a proxy, such as 10.0.0.0/8, whose X-Forwarded-For says who asks",
+     NULL, 0, 0, NULL},
     {"max-body", 0, OPTION_SIZE, "SIZE", "the largest body of a request", "1MiB", 1024, 64 << 20, NULL},
     {"max-connections", 0, OPTION_INT, "N", "connections at once; half of them may be polls that wait", "1024", 8,
      20000, NULL},
+    {"max-connections-per-address", 0, OPTION_INT, "N",
+     "of one address; not given: half of --max-connections, but for this machine", NULL, 1, 20000, NULL},
+    {"max-polls-per-worker", 0, OPTION_INT, "N", "polls of one worker that may wait at once", "64", 1, 10000, NULL},
+    {"max-header", 0, OPTION_SIZE, "SIZE", "the request line and the header fields", "16KiB", 2048, 65536, NULL},
+    {"max-url", 0, OPTION_SIZE, "SIZE", "path and query", "12KiB", 256, 65536, NULL},
+    {"max-json-depth", 0, OPTION_INT, "N", "how deep a body may be, and a payload or result in it", "128", 8, 128, NULL},
+    {"request-timeout", 0, OPTION_DURATION, "DURATION", "for a request to arrive whole: its head, and its body", "15s",
+     1000, 600000, NULL},
+    {"max-handshakes", 0, OPTION_INT, "N",
+     "TLS connections not agreed yet; not given: a quarter of --max-connections and 32", NULL, 1, 20000, NULL},
+    {"handshake-timeout", 0, OPTION_DURATION, "DURATION", "for a TLS connection to be agreed", "5s", 500, 60000, NULL},
     {"sweep-interval", 0, OPTION_DURATION, "DURATION", "at most so long between two looks at what is due or lost",
      "500ms", 10, 60000, NULL},
     {"retention", 0, OPTION_DURATION, "DURATION", "how long succeeded and canceled jobs are kept", "7d", 1000,
@@ -72,6 +91,19 @@ static taskq_server_options server_options(const options *opts, const taskq_log 
     server.insecure = options_switch(opts, "insecure");
     server.body_bytes_max = (size_t)options_number(opts, "max-body");
     server.connections_max = (uint32_t)options_number(opts, "max-connections");
+    server.tokens_path = options_string(opts, "tokens");
+    server.tls_cert_path = options_string(opts, "tls-cert");
+    server.tls_key_path = options_string(opts, "tls-key");
+    server.tls_client_ca_path = options_string(opts, "tls-client-ca");
+    server.trusted_proxy_count = (uint32_t)options_list(opts, "trusted-proxy", &server.trusted_proxies);
+    server.header_bytes_max = (uint32_t)options_number(opts, "max-header");
+    server.url_bytes_max = (uint32_t)options_number(opts, "max-url");
+    server.json_depth_max = (uint32_t)options_number(opts, "max-json-depth");
+    server.request_timeout_ms = options_number(opts, "request-timeout");
+    server.address_connections_max = (uint32_t)options_number(opts, "max-connections-per-address");
+    server.handshakes_max = (uint32_t)options_number(opts, "max-handshakes");
+    server.handshake_timeout_ms = options_number(opts, "handshake-timeout");
+    server.worker_polls_max = (uint32_t)options_number(opts, "max-polls-per-worker");
     return server;
 }
 
@@ -138,6 +170,16 @@ static taskq_status open_parts(const options *opts, const taskq_log *log, parts 
     return status;
 }
 
+static void reload(taskq_server *server, const taskq_log *log)
+{
+    taskq_error err = TASKQ_ERROR_INIT;
+    if (taskq_server_reload(server, &err) == TASKQ_OK) {
+        program_say(log, TASKQ_LOG_INFO, "server", "tokens and certificates were read again");
+    } else {
+        program_say(log, TASKQ_LOG_ERROR, "server", "the old tokens or certificates stay in use: %s", err.text);
+    }
+}
+
 /* Until a signal says stop: done. A store that takes nothing any more does not come back by waiting: failed. */
 static int wait_for_end(const parts *all, const taskq_log *log)
 {
@@ -148,6 +190,9 @@ static int wait_for_end(const parts *all, const taskq_log *log)
             return EXIT_DONE;
         }
         taskq_error err = TASKQ_ERROR_INIT;
+        if (number == SIGHUP) {
+            reload(all->server, log);
+        }
         if (number == 0 && taskq_scheduler_ping(all->scheduler, &err) == TASKQ_ESTORE) {
             program_say(log, TASKQ_LOG_ERROR, "server",
                         "the store failed and acknowledges nothing any more, so the server ends: %s", err.text);

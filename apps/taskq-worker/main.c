@@ -36,6 +36,14 @@ static const option_spec specs[] = {
      0, 0, NULL},
     {"http-allow-private", 0, OPTION_SWITCH, NULL,
      "let jobs of type http reach private, loopback and link-local addresses", NULL, 0, 0, NULL},
+    {"http-allow", 0, OPTION_LIST, "NETWORK|HOST",
+     "let them reach this network (10.1.0.0/16) or host (app.example, *.app.example) all the same; may be repeated",
+     NULL, 0, 0, NULL},
+    {"http-deny", 0, OPTION_LIST, "NETWORK|HOST", "never let them reach this one, whatever else is allowed", NULL, 0, 0,
+     NULL},
+    {"http-allow-only", 0, OPTION_SWITCH, NULL, "let them reach nothing but what --http-allow names", NULL, 0, 0, NULL},
+    {"file-max-bytes", 0, OPTION_SIZE, "SIZE", "the largest file that a job of type file makes, copies or adds up",
+     "1GiB", 1, INT64_MAX, NULL},
     {"shutdown-timeout", 0, OPTION_DURATION, "DURATION", "what running jobs get when the worker is told to stop", "30s",
      0, 86400000, NULL},
     PROGRAM_LOG_OPTIONS,
@@ -58,9 +66,14 @@ static taskq_status add_handlers(taskq_worker *worker, const options *opts, task
     const char *root = options_string(opts, "file-root");
     taskq_http_options http = TASKQ_HTTP_OPTIONS_INIT;
     http.allow_private = options_switch(opts, "http-allow-private");
+    http.allow_only = options_switch(opts, "http-allow-only");
+    http.allow_count = (uint32_t)options_list(opts, "http-allow", &http.allow);
+    http.deny_count = (uint32_t)options_list(opts, "http-deny", &http.deny);
+    taskq_file_options file = TASKQ_FILE_OPTIONS_INIT;
+    file.file_bytes_max = options_number(opts, "file-max-bytes");
     taskq_status status = taskq_worker_handle_http(worker, &http, err);
     status = status != TASKQ_OK ? status : taskq_worker_handle_sleep(worker, err);
-    return status != TASKQ_OK || root == NULL ? status : taskq_worker_handle_file(worker, root, err);
+    return status != TASKQ_OK || root == NULL ? status : taskq_worker_handle_file_with(worker, root, &file, err);
 }
 
 static taskq_status open_worker(const options *opts, const taskq_log *log, taskq_worker **worker, taskq_error *err)

@@ -24,18 +24,23 @@ static const option_table common_table = {common_specs, sizeof(common_specs) / s
 
 static const cli_command commands[] = {
     {"enqueue", "TYPE [PAYLOAD|-|@FILE]", "make a job, or many from lines of JSON with --ndjson", 0, 2, &enqueue_table,
-     cli_enqueue},
-    {"get", "ID...", "show jobs with their attempts and log", 1, 1000, NULL, cli_get},
-    {"list", "", "show jobs, newest first", 0, 0, &list_table, cli_list},
-    {"watch", "[ID | --batch B]", "follow a job, a batch or everything until it is done", 0, 1, &watch_table, cli_watch},
-    {"cancel", "ID...", "cancel jobs; a running one is asked to stop", 1, 1000, NULL, cli_cancel},
-    {"retry", "ID...", "run ended jobs again", 1, 1000, NULL, cli_retry},
-    {"delete", "ID...", "delete ended jobs", 1, 1000, NULL, cli_delete},
-    {"bulk", "cancel|retry|delete", "do it to every job that fits", 1, 1, &bulk_table, cli_bulk},
-    {"queues", "[NAME]", "show queues and how much is in them", 0, 1, NULL, cli_queues},
-    {"pause", "QUEUE", "hand out no more jobs of a queue", 1, 1, NULL, cli_pause},
-    {"resume", "QUEUE", "hand out its jobs again", 1, 1, NULL, cli_resume},
-    {"stats", "", "totals, rates and times of the last minute", 0, 0, NULL, cli_stats},
+     cli_enqueue, false},
+    {"get", "ID...", "show jobs with their attempts and log", 1, 1000, NULL, cli_get, false},
+    {"list", "", "show jobs, newest first", 0, 0, &list_table, cli_list, false},
+    {"watch", "[ID | --batch B]", "follow a job, a batch or everything until it is done", 0, 1, &watch_table, cli_watch,
+     false},
+    {"cancel", "ID...", "cancel jobs; a running one is asked to stop", 1, 1000, NULL, cli_cancel, false},
+    {"retry", "ID...", "run ended jobs again", 1, 1000, NULL, cli_retry, false},
+    {"delete", "ID...", "delete ended jobs", 1, 1000, NULL, cli_delete, false},
+    {"bulk", "cancel|retry|delete", "do it to every job that fits", 1, 1, &bulk_table, cli_bulk, false},
+    {"queues", "[NAME]", "show queues and how much is in them", 0, 1, NULL, cli_queues, false},
+    {"pause", "QUEUE", "hand out no more jobs of a queue", 1, 1, NULL, cli_pause, false},
+    {"resume", "QUEUE", "hand out its jobs again", 1, 1, NULL, cli_resume, false},
+    {"stats", "", "totals, rates and times of the last minute", 0, 0, NULL, cli_stats, false},
+#if defined(TASKQ_CLI_TOKENS)
+    {"token", "create|list|revoke|rotate", "what is in a server's file of tokens; create prints the secret", 1, 1,
+     &token_table, cli_token, true},
+#endif
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
@@ -86,6 +91,15 @@ static cli_output output_of(const char *word)
                                         : OUTPUT_TABLE;
 }
 
+static int finish_output(int code)
+{
+    if (fflush(stdout) != 0 && code == EXIT_DONE) {
+        fprintf(stderr, "taskq: the output could not be written\n");
+        code = EXIT_FAILED;
+    }
+    return code;
+}
+
 static int run_command(const cli_command *command, const options *opts)
 {
     char token[PROGRAM_TOKEN_BYTES_MAX];
@@ -95,6 +109,9 @@ static int run_command(const cli_command *command, const options *opts)
     if (cli.argument_count < command->arguments_min || cli.argument_count > command->arguments_max) {
         return cli_usage("%s takes %s", command->name,
                          command->arguments[0] != '\0' ? command->arguments : "no arguments");
+    }
+    if (command->is_local) {
+        return finish_output(command->run(&cli));
     }
     if (!program_read_token("taskq", opts, token)) {
         return EXIT_USAGE;
@@ -112,11 +129,7 @@ static int run_command(const cli_command *command, const options *opts)
     }
     int code = command->run(&cli);
     taskq_client_close(cli.client);
-    if (fflush(stdout) != 0 && code == EXIT_DONE) {
-        fprintf(stderr, "taskq: the output could not be written\n");
-        code = EXIT_FAILED;
-    }
-    return code;
+    return finish_output(code);
 }
 
 int main(int argc, char **argv)

@@ -28,17 +28,37 @@ typedef struct taskq_server_options {
     uint32_t connections_max;   /**< 8 to 20000; 0: 1024. A share of them is kept for what does not wait */
     uint32_t held_max; /**< polls that may be held at once, 7/8 of connections_max at most; one more gets 503; 0: half of it */
     int64_t request_timeout_ms; /**< for a request to arrive whole, 1000 to 600000; 0: 15000 */
+    const char *tokens_path;    /**< the file of tokens (<taskq/tokens.h>); NULL: the API is open */
+    const char *tls_cert_path,  /**< PEM, the certificate and those between it and its authority; NULL: no TLS */
+        *tls_key_path,          /**< its key, PEM, without a passphrase */
+        *tls_client_ca_path;    /**< PEM: who connects must show a certificate of these authorities; NULL: need not */
+    uint32_t header_bytes_max;  /**< request line and header fields, 2 to 64 KiB; 0: 16 KiB */
+    uint32_t url_bytes_max;     /**< path and query, 256 bytes to 64 KiB; 0: 12 KiB */
+    uint32_t json_depth_max;    /**< of a body, a payload in it counted on its own, 8 to 128; 0: 128 */
+    uint32_t address_connections_max; /**< of one address, 1 and up; 0: half of connections_max, this machine excepted */
+    uint32_t handshakes_max; /**< TLS connections that are not agreed yet, 1 and up; 0: a quarter of connections_max and 32 */
+    int64_t handshake_timeout_ms;       /**< 500 to 60000; 0: 5000 */
+    uint32_t worker_polls_max;          /**< held polls of one worker, 1 to 10000; 0: 64 */
+    const char *const *trusted_proxies; /**< networks ("10.0.0.0/8") whose X-Forwarded-For says who asks; 64 at most */
+    uint32_t trusted_proxy_count;
 } taskq_server_options;
-#define TASKQ_SERVER_OPTIONS_INIT                                                                           \
-    {                                                                                                       \
-        sizeof(taskq_server_options), NULL, NULL, 0, {0, NULL, NULL, (taskq_log_level)0}, false, 0, 0, 0, 0 \
+#define TASKQ_SERVER_OPTIONS_INIT                                                                                  \
+    {                                                                                                              \
+        sizeof(taskq_server_options), NULL, NULL, 0, {0, NULL, NULL, (taskq_log_level)0}, false, 0, 0, 0, 0, NULL, \
+            NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0                                                         \
     }
 
-/** Would these options do? Starts nothing; the scheduler may be missing still. EINVAL. */
+/** Would these options do? Reads the tokens and the certificates; starts nothing; the scheduler may be missing still. EINVAL, and what
+ * reading the files gives. */
 TASKQ_API taskq_status taskq_server_check(const taskq_server_options *options, taskq_error *err);
 
-/** Listen and serve. EINVAL: an option (an address that is not loopback without `insecure` too); EUNAVAIL: a port cannot be had. */
+/** Listen and serve. EINVAL: an option (so is an address that is not loopback where there are no tokens, without `insecure`; a certificate that
+ * is over; a key that does not fit it); EUNAVAIL: a port cannot be had. */
 TASKQ_API taskq_status taskq_server_start(const taskq_server_options *options, taskq_server **out, taskq_error *err);
+
+/** Read the tokens, the certificate and the client authorities again. What is under way goes on; new requests and connections get the new
+ * ones. What cannot be read or does not fit leaves the old in place, each by itself: what is wrong is in `err`, and the other one counts. */
+TASKQ_API taskq_status taskq_server_reload(taskq_server *server, taskq_error *err);
 
 /** Where listener number `index` can be reached, such as "http://127.0.0.1:7070", with the port that was picked; NULL past the last. The
  * server's, until it is stopped. */

@@ -16,6 +16,7 @@
 #include <taskq/sqlite.h>
 #include <taskq/status.h>
 #include <taskq/store.h>
+#include <taskq/tokens.h>
 #include <taskq/version.h>
 #include <taskq/worker.h>
 

@@ -109,17 +109,38 @@ TASKQ_API taskq_status taskq_worker_handle_sleep(taskq_worker *worker, taskq_err
 typedef struct taskq_http_options {
     size_t struct_size;
     bool allow_private; /**< private, loopback and link-local addresses too */
+    bool allow_only;    /**< nothing but what `allow` names */
+    /** Networks ("10.1.0.0/16", "fd00::/8", "192.0.2.7") and hosts ("app.example", "*.app.example" for what is below it), 1000 at most
+     * each. `allow` opens what would be refused, `deny` refuses what would be open, and wins. Read with the address that is really
+     * connected to, on every hop; everything is copied. */
+    const char *const *allow;
+    uint32_t allow_count;
+    const char *const *deny;
+    uint32_t deny_count;
 } taskq_http_options;
-#define TASKQ_HTTP_OPTIONS_INIT           \
-    {                                     \
-        sizeof(taskq_http_options), false \
+#define TASKQ_HTTP_OPTIONS_INIT                                    \
+    {                                                              \
+        sizeof(taskq_http_options), false, false, NULL, 0, NULL, 0 \
     }
-/** `http`: an HTTP call. `options` may be NULL. */
+/** `http`: an HTTP call. `options` may be NULL. EINVAL: an entry of a list is neither a network nor a host. */
 TASKQ_API taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *options,
                                                 taskq_error *err);
 
 /** `file`: file operations below the directory `root`. ENOTFOUND, EINVAL: no such directory. EUNAVAIL: this system has no openat2. */
 TASKQ_API taskq_status taskq_worker_handle_file(taskq_worker *worker, const char *root, taskq_error *err);
+
+typedef struct taskq_file_options {
+    size_t struct_size;
+    /** The largest file that a job may make, copy or add up: a sparse file says that it is huge and costs nothing until it is read. 0: 1 GiB. */
+    int64_t file_bytes_max;
+} taskq_file_options;
+#define TASKQ_FILE_OPTIONS_INIT       \
+    {                                 \
+        sizeof(taskq_file_options), 0 \
+    }
+/** `file` with options of its own; `options` may be NULL. */
+TASKQ_API taskq_status taskq_worker_handle_file_with(taskq_worker *worker, const char *root,
+                                                     const taskq_file_options *options, taskq_error *err);
 
 /* ---- driving it ---------------------------------------------------------------------------------------------------------- */
 

@@ -479,6 +479,13 @@ taskq_status taskq__json_scan(taskq_text text, const char *const *opaque, taskq_
     return scan(text, opaque, TASKQ__JSON_DEPTH_MAX, arena, out, err);
 }
 
+taskq_status taskq__json_scan_within(taskq_text text, const char *const *opaque, uint32_t depth_max, taskq_arena *arena,
+                                     taskq__json *out, taskq_error *err)
+{
+    uint32_t depth = depth_max > 0 && depth_max < TASKQ__JSON_DEPTH_MAX ? depth_max : TASKQ__JSON_DEPTH_MAX;
+    return scan(text, opaque, depth, arena, out, err);
+}
+
 taskq_status taskq__json_scan_deep(taskq_text text, taskq_arena *arena, taskq__json *out, taskq_error *err)
 {
     return scan(text, NULL, TASKQ__JSON_DEEP_MAX, arena, out, err);

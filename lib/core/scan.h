@@ -45,6 +45,10 @@ typedef struct taskq__json {
 taskq_status taskq__json_scan(taskq_text text, const char *const *opaque, taskq_arena *arena, taskq__json *out,
                               taskq_error *err);
 
+/* The same, no deeper than so much (0, or above the bound: the bound). */
+taskq_status taskq__json_scan_within(taskq_text text, const char *const *opaque, uint32_t depth_max, taskq_arena *arena,
+                                     taskq__json *out, taskq_error *err);
+
 /* The same with nothing opaque and twice the depth, for those who look around in an answer that carries payloads. */
 taskq_status taskq__json_scan_deep(taskq_text text, taskq_arena *arena, taskq__json *out, taskq_error *err);
 

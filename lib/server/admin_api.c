@@ -119,6 +119,16 @@ static void emit_counters(taskq__buf *body, const taskq_scheduler_stats *stats)
     taskq__emit_close(body, '}');
 }
 
+static void emit_refused(taskq__buf *body, const taskq__bound_counts *counts)
+{
+    taskq__emit_key(body, "refused");
+    taskq__emit_open(body, '{');
+    for (int bound = TASKQ__BOUND_NONE + 1; bound < TASKQ__BOUND_COUNT; bound++) {
+        emit_count(body, taskq__bound_name((taskq__bound)bound), atomic_load(&counts->of[bound]));
+    }
+    taskq__emit_close(body, '}');
+}
+
 static void emit_rates(taskq__buf *body, const taskq_scheduler_stats *stats)
 {
     taskq__emit_key(body, "rates");
@@ -154,6 +164,7 @@ void taskq__stats(taskq_server *server, taskq__request *request, taskq__reply *r
     emit_percentiles(body, "run_ms", stats.run_p50_ms, stats.run_p95_ms, stats.run_p99_ms);
     emit_count(body, "held_polls", atomic_load(&server->held));
     emit_counters(body, &stats);
+    emit_refused(body, &server->refused);
     taskq__emit_close(body, '}');
     taskq_queues_free(queues);
 }

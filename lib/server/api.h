@@ -8,7 +8,11 @@
 
 #include "core/rng.h"
 #include "core/scan.h"
+#include "server/audit.h"
+#include "server/auth.h"
+#include "server/config.h"
 #include "server/front.h"
+#include "server/peers.h"
 #include "server/problem.h"
 
 #include <pthread.h>
@@ -18,7 +22,11 @@ struct taskq_server {
     taskq_scheduler *scheduler;
     taskq_log log;
     taskq_clock clock;
-    bool insecure;
+    taskq__config config;
+    taskq__auth auth;
+    taskq__tls *tls; /* NULL: plain */
+    taskq__bound_counts refused;
+    taskq__peers clients, pollers; /* requests by the address behind a proxy; held polls by worker */
     size_t body_bytes_max;
     uint32_t held_max;
     _Atomic uint32_t held; /* polls that wait now */
@@ -34,10 +42,10 @@ struct taskq_server {
 
 typedef enum taskq__role {
     TASKQ__ROLE_OPEN,
-    TASKQ__ROLE_VIEWER,
-    TASKQ__ROLE_WORKER,
-    TASKQ__ROLE_PRODUCER,
-    TASKQ__ROLE_ADMIN
+    TASKQ__ROLE_VIEWER = TASKQ_ROLE_VIEWER,
+    TASKQ__ROLE_WORKER = TASKQ_ROLE_WORKER,
+    TASKQ__ROLE_PRODUCER = TASKQ_ROLE_PRODUCER,
+    TASKQ__ROLE_ADMIN = TASKQ_ROLE_ADMIN
 } taskq__role;
 
 typedef void taskq__handler(taskq_server *server, taskq__request *request, taskq__reply *reply);
@@ -62,8 +70,26 @@ enum { TASKQ__ALLOW_BYTES = 64 };
 int taskq__route_find(taskq_text method, taskq_text path, const taskq__route **route, taskq_text *captured,
                       char allow[TASKQ__ALLOW_BYTES]);
 
-/* Who may come in: Host, Origin and Sec-Fetch-Site of an API that is open. False: the reply is made. */
+/* Host, Origin and Sec-Fetch-Site of an API that is open. False: the reply is made. */
 bool taskq__auth_admit(const taskq_server *server, const taskq__request *request, taskq__reply *reply);
+/* Who asks, and may they do what the route does? False: the reply is made (401, 403, 429). */
+bool taskq__auth_allow(taskq_server *server, taskq__request *request, taskq__reply *reply);
+/* Would they still be let in, after the tokens were read again? From any thread. */
+bool taskq__auth_still(taskq_server *server, const taskq__request *request);
+
+/* ---- tokens that are bound to queues ------------------------------------------------------------------------------------------ */
+
+/* Does the route look after the queues by itself? Every other one is closed to a bound token. False: the reply is made (403). */
+bool taskq__scope_admit(const taskq__request *request, taskq__reply *reply);
+bool taskq__scope_has(const taskq__request *request, taskq_text queue);
+/* A queue that the request names; data NULL: it names none, which a bound token must. False: the reply is made (403). */
+bool taskq__scope_queue(const taskq__request *request, taskq__reply *reply, taskq_text queue);
+/* A job by its id: one of another queue is not there. OK or what taskq_scheduler_get gives. */
+taskq_status taskq__scope_job(taskq_server *server, const taskq__request *request, int64_t id, taskq_error *err);
+
+/* "localhost:7070": takes ":port" off the host; false: what follows the name is no port. */
+bool taskq__authority_split(taskq_text *host, taskq_text *port);
+bool taskq__is_loopback_v4(const char *address);
 
 /* ---- parameters ------------------------------------------------------------------------------------------------------------- */
 

@@ -15,9 +15,11 @@
 static bool scan_body(const taskq__request *request, taskq__reply *reply, taskq__json *out)
 {
     taskq_error err = TASKQ_ERROR_INIT;
-    taskq_status status = taskq__json_scan(request->body, taskq__wire_opaque, request->arena, out, &err);
+    taskq_status status =
+        taskq__json_scan_within(request->body, taskq__wire_opaque, request->json_depth_max, request->arena, out, &err);
     if (status == TASKQ_ELIMIT) { /* well-formed, but deeper than anybody has a use for */
         taskq__reply_problem(reply, TASKQ__PROBLEM_INVALID, NULL, "%s", err.text);
+        reply->bound = TASKQ__BOUND_JSON_DEPTH;
         return false;
     }
     if (status == TASKQ_EINVAL) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection of civetweb's from the inside: its socket and its buffer, where we have its source, and what is left without them where
- * we have not. The second half of the file that includes it after civetweb_unit.h, front_civetweb.c, which alone may.
+ * A connection of civetweb's, looked at from inside: its socket, its buffer, its TLS. Where we have civetweb's source we reach them;
+ * the system's library keeps them to itself, and the second half of this header says what is then done without. Part of
+ * front_civetweb.c, which includes it after civetweb.
  */
 #ifndef TASKQ_SERVER_CIVETWEB_CONN_H
 #define TASKQ_SERVER_CIVETWEB_CONN_H
@@ -48,6 +49,30 @@ static bool is_plain(const struct mg_connection *conn)
 {
     (void)conn;
     return false;
+}
+
+static bool is_seated(const struct mg_connection *conn)
+{
+    (void)conn;
+    return false;
+}
+
+static const char *peer_of(const struct mg_connection *conn)
+{
+    const struct mg_request_info *info = mg_get_request_info(conn);
+    return info != NULL ? info->remote_addr : "";
+}
+
+static bool send_wrapped(const taskq__front *front, struct mg_connection *conn, taskq_text text, int64_t wait_ms)
+{
+    (void)front;
+    (void)wait_ms;
+    return mg_write(conn, text.data, text.size) == (int)text.size;
+}
+
+static void say_goodbye(const struct mg_connection *conn)
+{
+    (void)conn;
 }
 
 /* civetweb's own reading waits for all that was asked for, so little is asked for at a time. */
@@ -133,6 +158,132 @@ static bool is_plain(const struct mg_connection *conn)
     return conn->ssl == NULL;
 }
 
+static bool is_seated(const struct mg_connection *conn)
+{
+    return conn->ssl != NULL;
+}
+
+static const char *peer_of(const struct mg_connection *conn)
+{
+    return conn->request_info.remote_addr;
+}
+
+/* ---- TLS -------------------------------------------------------------------------------------------------------------- */
+
+/* Waits until the connection can go on after SSL_get_error said so; false: it cannot, or not within that time. */
+static bool tls_wait(const struct mg_connection *conn, int error, int64_t left_ms)
+{
+    if (left_ms <= 0 || (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)) {
+        return false;
+    }
+    struct pollfd one = {conn->client.sock, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, 0};
+    int found = poll(&one, 1, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
+    return found > 0 || (found < 0 && errno == EINTR);
+}
+
+static bool send_wrapped(const taskq__front *front, struct mg_connection *conn, taskq_text text, int64_t wait_ms)
+{
+    int64_t until_ms = taskq__front_pool_now_ms(&front->pool) + wait_ms;
+    while (text.size > 0) {
+        size_t sent = 0;
+        ERR_clear_error();
+        if (SSL_write_ex(conn->ssl, text.data, text.size, &sent) == 1) {
+            text = (taskq_text){text.data + sent, text.size - sent};
+        } else if (!tls_wait(conn, SSL_get_error(conn->ssl, 0), until_ms - taskq__front_pool_now_ms(&front->pool))) {
+            ERR_clear_error();
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Nothing more comes from us. */
+static void say_goodbye(const struct mg_connection *conn)
+{
+    if (conn->ssl != NULL) {
+        ERR_clear_error();
+        SSL_shutdown(conn->ssl);
+        ERR_clear_error();
+    }
+}
+
+/* Who speaks HTTP to a port of TLS can be told. */
+static void answer_plainly(const struct mg_connection *conn, const taskq_clock *clock)
+{
+    static const char text[] =
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+        "Content-Length: 114\r\n\r\n"
+        "{\"type\":\"urn:taskq:problem:bad-request\",\"title\":\"Bad request\",\"status\":400,"
+        "\"detail\":\"this port speaks TLS: https\"}";
+    taskq__front_send(conn->client.sock, taskq_text_of(text), (taskq_text){NULL, 0}, clock, REFUSE_WAIT_MS);
+    taskq__front_linger(conn->client.sock, clock, REFUSE_WAIT_MS);
+}
+
+static taskq__bound agree(const taskq__front *front, struct mg_connection *conn, SSL *ssl, int64_t wait_ms)
+{
+    int64_t until_ms = taskq__front_pool_now_ms(&front->pool) + wait_ms;
+    for (;;) {
+        ERR_clear_error();
+        int done = SSL_accept(ssl);
+        if (done == 1) {
+            return TASKQ__BOUND_NONE;
+        }
+        int64_t left_ms = until_ms - taskq__front_pool_now_ms(&front->pool);
+        int error = SSL_get_error(ssl, done);
+        if (!tls_wait(conn, error, left_ms)) {
+            if (error == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST) {
+                answer_plainly(conn, &front->pool.clock);
+            }
+            return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? TASKQ__BOUND_HANDSHAKE_TIME
+                                                                                 : TASKQ__BOUND_HANDSHAKE_FAILED;
+        }
+    }
+}
+
+static SSL *civetweb_unit_ssl_new(SSL_CTX *context)
+{
+    return taskq__tls_connection(SSL_CTX_get_app_data(context));
+}
+
+/* In place of SSL_accept: all of the handshake, within a time; whoever gets no seat has less of it, just enough to be told. */
+static int civetweb_unit_ssl_accept(SSL *ssl)
+{
+    struct mg_connection *conn = SSL_get_app_data(ssl);
+    taskq__seat *self = mg_get_thread_pointer(conn);
+    taskq__bound bound = TASKQ__BOUND_HANDSHAKES;
+    if (self != NULL) {
+        taskq__front *front = front_of(self);
+        self->entry = taskq__seat_take(self, conn->client.sock, conn->request_info.remote_addr);
+        self->told = true; /* there is nobody yet who would understand */
+        uint32_t others = atomic_fetch_add(&front->pool.handshakes, 1);
+        if (front->options.handshakes_max == 0 || others < front->options.handshakes_max ||
+            taskq__front_pool_hurry(&front->pool)) {
+            taskq__seat_agree(self);
+            int64_t wait_ms =
+                front->options.handshake_timeout_ms > 0 ? front->options.handshake_timeout_ms : HANDSHAKE_MS;
+            bound = agree(front, conn, ssl, self->entry == TASKQ__ENTRY_TAKEN ? wait_ms : REFUSE_WAIT_MS);
+            if (taskq__seat_agreed(self) && bound != TASKQ__BOUND_NONE) {
+                bound = TASKQ__BOUND_HANDSHAKES; /* it gave way to another */
+            }
+        }
+        atomic_fetch_sub(&front->pool.handshakes, 1);
+        if (bound == TASKQ__BOUND_NONE) {
+            self->told = false;
+            taskq__tls_client_name(ssl, self->certificate);
+            return 1;
+        }
+        if (front->options.refused_counts != NULL && !front->pool.draining) {
+            taskq__bounds_count(front->options.refused_counts, bound, 0);
+        }
+    }
+    shutdown(conn->client.sock, SHUT_RDWR);
+    ERR_clear_error();
+    ERR_raise(ERR_LIB_USER, ERR_R_OPERATION_FAIL); /* civetweb asks again unless it finds an error */
+    return -1;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+
 static int read_some(void *user, char *into, size_t size)
 {
     reading *self = user;
@@ -211,7 +362,7 @@ static taskq__problem refusal(const struct mg_connection *conn, int status, cons
     bool unfinished =
         conn->request_len <= 0 && conn->data_len > 0 && get_http_header_len(conn->buf, conn->data_len) == 0;
     if (unfinished && conn->data_len >= conn->buf_size) {
-        *why = "the request line and the header fields may have 16 KiB";
+        *why = "the request line and the header fields are larger than the server takes (--max-header)";
         return TASKQ__PROBLEM_HEADERS_TOO_LARGE;
     }
     if (unfinished && hung_up((void *)(uintptr_t)conn)) {
@@ -248,7 +399,11 @@ static bool wait_for_more(struct mg_connection *conn)
 {
     bool at_end = !conn->is_chunked && conn->content_len >= 0 && conn->consumed_content == conn->content_len &&
                   conn->data_len == conn->request_len + conn->content_len;
-    if (!is_plain(conn) || !at_end || conn->buf_size - conn->data_len < MORE_BYTES_MIN) {
+    if (!is_plain(conn)) { /* what has been decrypted already, poll() does not know of */
+        struct pollfd one = {conn->client.sock, POLLIN, 0};
+        return !at_end || SSL_pending(conn->ssl) > 0 || poll(&one, 1, KEEP_ALIVE_MS) > 0;
+    }
+    if (!at_end || conn->buf_size - conn->data_len < MORE_BYTES_MIN) {
         return true;
     }
     ssize_t got;

@@ -55,6 +55,13 @@ static int civetweb_unit_accept(int listener, struct sockaddr *address, socklen_
     return fd;
 }
 
+/* TLS connections are made by the newest certificate, and agreed within a time and a number of ours: both are
+ * functions of the file that includes this. */
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+static SSL *civetweb_unit_ssl_new(SSL_CTX *context);
+static int civetweb_unit_ssl_accept(SSL *connection);
+
 #pragma GCC diagnostic push
 #if defined(__clang__)
 #pragma GCC diagnostic ignored "-Weverything"
@@ -70,9 +77,13 @@ static int civetweb_unit_accept(int listener, struct sockaddr *address, socklen_
 /* Its calls only: the struct of the same name has no parenthesis after it. */
 #define sigaction(number, action, old) ((void)(action), civetweb_unit_mask(number))
 #define accept(listener, address, size) civetweb_unit_accept(listener, address, size)
+#define SSL_new civetweb_unit_ssl_new
+#define SSL_accept civetweb_unit_ssl_accept
 #define CIVETWEB_API static
 #include "civetweb.c"
 #undef CIVETWEB_API
+#undef SSL_accept
+#undef SSL_new
 #undef accept
 #undef sigaction
 #undef volatile

@@ -12,6 +12,7 @@
 
 #include "core/arena.h"
 #include "core/buf.h"
+#include "server/bounds.h"
 
 #include <stdatomic.h>
 #include <taskq/clock.h>
@@ -30,6 +31,7 @@ typedef struct taskq__pair {
     taskq_text name, value;
 } taskq__pair;
 
+struct taskq__identity;
 struct taskq__route;
 
 typedef struct taskq__request {
@@ -45,7 +47,17 @@ typedef struct taskq__request {
     bool may_wait;    /* there are threads enough for one that waits */
     int64_t began_ms; /* steady */
     const struct taskq__route *route;
-    taskq_text captured; /* what stands for the route's {id} or {name}, as it came */
+    taskq_text captured;    /* what stands for the route's {id} or {name}, as it came */
+    taskq_text certificate; /* the name in the client's certificate; size 0: it showed none */
+    taskq_text client;      /* who asks: the peer, or whom a trusted proxy names */
+    const struct taskq__identity *who;
+    bool client_counted;
+    uint32_t json_depth_max; /* 0: as deep as the scanner goes */
+    struct {
+        taskq_text jobs, queue, action;
+        uint32_t count;
+    } changed;        /* for the audit */
+    uint64_t reloads; /* of the tokens, when `who` was found */
 } taskq__request;
 
 typedef struct taskq__reply {
@@ -56,6 +68,7 @@ typedef struct taskq__reply {
     uint32_t header_count;
     bool close;                     /* the connection ends with it */
     bool head_only;                 /* the answer to HEAD */
+    taskq__bound bound;             /* which bound it is the answer to */
     char fault[TASKQ__FAULT_BYTES]; /* for the log alone: why it is a 5xx */
 } taskq__reply;
 
@@ -108,8 +121,8 @@ typedef struct taskq__listen {
 /* "127.0.0.1:7070", "[::1]:0", "localhost:7070". EINVAL. */
 taskq_status taskq__listen_parse(const char *text, taskq__listen *out, taskq_error *err);
 
-/* "127.0.0.1:7070,[::1]:0" */
-void taskq__listens_join(const taskq__listen *listens, uint32_t count, char *out, size_t size);
+/* "127.0.0.1:7070,[::1]:0"; each with `suffix` behind it. */
+void taskq__listens_join(const taskq__listen *listens, uint32_t count, const char *suffix, char *out, size_t size);
 
 typedef struct taskq__front taskq__front;
 
@@ -119,6 +132,14 @@ typedef struct taskq__front_options {
     uint32_t connections_max;
     size_t body_bytes_max;
     int64_t request_timeout_ms;
+    /* Of these 0 is the default, or no bound. */
+    uint32_t header_bytes_max, url_bytes_max, address_connections_max, handshakes_max;
+    bool loopback_unbound; /* address_connections_max is not for this machine */
+    int64_t handshake_timeout_ms;
+    const struct taskq__network *trusted; /* proxies: their connections are not counted by address */
+    uint32_t trusted_count;
+    struct taskq__tls *tls;              /* NULL: plain; outlives the front */
+    taskq__bound_counts *refused_counts; /* of what is refused; may be NULL */
     taskq_log log;
     taskq_clock clock;
     bool (*admit)(void *user, taskq__request *request, taskq__reply *reply); /* false: the reply is made */

@@ -19,11 +19,11 @@
 
 #include "server/civetweb_unit.h"
 
-#include "server/civetweb_conn.h"
-
 enum {
-    REFUSE_WAIT_MS = 200,  /* for the request of a connection that is refused: unread bytes would reset our answer */
+    REFUSE_WAIT_MS = 200, /* for the request of a connection that is refused: unread bytes would reset our answer */
+    REFUSE_PATIENTLY_MAX = 32,
     LINGER_MS = 2000,      /* the same for a body that is not wanted */
+    HANDSHAKE_MS = 5000,   /* where the options say nothing */
     SEND_MS_MIN = 60000,   /* for an answer to be taken, in all */
     SKIP_BYTES_MAX = 65536 /* a refused request's body up to that is read, to keep the connection */
 };
@@ -42,17 +42,18 @@ static taskq__front *front_of(const taskq__seat *seat)
     return (taskq__front *)((char *)seat->pool - offsetof(taskq__front, pool));
 }
 
+#include "server/civetweb_conn.h"
+
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
 
 static bool send_both(const taskq__front *front, struct mg_connection *conn, taskq__buf *head, taskq_text body)
 {
+    int64_t send_ms = front->options.request_timeout_ms > SEND_MS_MIN ? front->options.request_timeout_ms : SEND_MS_MIN;
     if (is_plain(conn)) {
-        int64_t send_ms =
-            front->options.request_timeout_ms > SEND_MS_MIN ? front->options.request_timeout_ms : SEND_MS_MIN;
         return taskq__front_send(socket_of(conn), taskq__buf_text(head), body, &front->pool.clock, send_ms);
     }
     taskq__buf_add_text(head, body);
-    return !head->failed && mg_write(conn, head->data, head->size) == (int)head->size;
+    return !head->failed && send_wrapped(front, conn, taskq__buf_text(head), send_ms);
 }
 
 static void write_reply(taskq__seat *self, struct mg_connection *conn)
@@ -63,6 +64,12 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
         taskq__buf_rewind(&reply->body);
         reply->header_count = 0;
         taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "the answer needs more memory than there is");
+    }
+    if (front->options.refused_counts != NULL) { /* whoever has the answer finds it counted */
+        taskq__bounds_count(front->options.refused_counts, reply->bound, reply->status);
+    }
+    if (front->options.tls != NULL) { /* browsers come back by TLS alone from now on */
+        taskq__reply_header(reply, "Strict-Transport-Security", TASKQ_TEXT("max-age=31536000"));
     }
     bool keep = !reply->close && !self->spare && taskq__head_keeps_alive(&self->request) && !front->pool.draining;
     reply->close = !keep;
@@ -82,25 +89,28 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
 
 static void linger(taskq__seat *self, const struct mg_connection *conn, int64_t wait_ms)
 {
-    if (is_plain(conn)) {
+    if (socket_of(conn) >= 0) {
+        say_goodbye(conn);
         taskq__front_linger(socket_of(conn), &self->pool->clock, self->pool->draining ? 0 : wait_ms);
     }
 }
 
 /* ---- a request ---------------------------------------------------------------------------------------------------------- */
 
-/* Before anything was read there is no info, and later what civetweb did not get to is NULL in it. */
-static void fill_request(taskq__seat *self, const struct mg_connection *conn)
+/* `info` NULL: there is none that could be trusted. Of a request that civetweb cannot parse it keeps what the one before had on this
+ * connection, and that points into the bytes of the new one: they would stand in the log, a token among them. */
+static void fill_request(taskq__seat *self, const struct mg_connection *conn, const struct mg_request_info *info)
 {
     static const struct mg_request_info nothing;
-    const struct mg_request_info *info = mg_get_request_info(conn);
     info = info != NULL ? info : &nothing;
     taskq__request *request = &self->request;
     *request = (taskq__request){
         .method = taskq_text_of(info->request_method != NULL ? info->request_method : "-"),
         .path = taskq_text_of(info->local_uri_raw != NULL ? info->local_uri_raw : "-"),
         .query = taskq_text_of(info->query_string != NULL ? info->query_string : ""),
-        .peer = taskq_text_of(info->remote_addr),
+        .peer = taskq_text_of(peer_of(conn)),
+        .client = taskq_text_of(peer_of(conn)),
+        .certificate = taskq_text_of(self->certificate),
         .headers = self->headers,
         .http_1_0 = info->http_version != NULL && strcmp(info->http_version, "1.0") == 0,
         .arena = self->arena,
@@ -147,6 +157,13 @@ static bool make_reply(taskq__seat *self, struct mg_connection *conn)
     if (why != NULL) {
         taskq__reply_problem(&self->reply, problem, NULL, "%s", why);
     }
+    size_t url = self->request.path.size + self->request.query.size + (self->request.query.size > 0 ? 1 : 0);
+    if (why == NULL && options->url_bytes_max > 0 && url > options->url_bytes_max) {
+        why = "the target is too long";
+        taskq__reply_problem(&self->reply, TASKQ__PROBLEM_HEADERS_TOO_LARGE, NULL, "path and query may have %u bytes",
+                             options->url_bytes_max);
+        self->reply.bound = TASKQ__BOUND_URL_LENGTH;
+    }
     if (why != NULL || !taskq__head_check(&self->request, options->body_bytes_max, &framing, &self->reply)) {
         self->reply.close = true;
         options->refused(options->user, &self->request, &self->reply);
@@ -181,7 +198,7 @@ static int on_request(struct mg_connection *conn)
         mg_disable_connection_keep_alive(conn);
         return 503;
     }
-    fill_request(self, conn);
+    fill_request(self, conn, mg_get_request_info(conn));
     bool left = make_reply(self, conn);
     int status = self->reply.status;
     write_reply(self, conn);
@@ -198,13 +215,15 @@ static int on_request(struct mg_connection *conn)
     return status;
 }
 
-static void answer_refusal(taskq__seat *self, struct mg_connection *conn, taskq__problem problem, const char *why)
+static void answer_refusal(taskq__seat *self, struct mg_connection *conn, taskq__problem problem, taskq__bound bound,
+                           const char *why)
 {
     if (!taskq__seat_prepare(self)) {
         return;
     }
-    fill_request(self, conn);
+    fill_request(self, conn, NULL);
     taskq__reply_problem(&self->reply, problem, NULL, "%s", why);
+    self->reply.bound = bound;
     self->reply.close = self->told = true;
     front_of(self)->options.refused(front_of(self)->options.user, &self->request, &self->reply);
     write_reply(self, conn);
@@ -220,7 +239,7 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
     if (self != NULL) {
         const char *why;
         taskq__problem problem = refusal(conn, status, &why);
-        answer_refusal(self, conn, problem, why);
+        answer_refusal(self, conn, problem, TASKQ__BOUND_NONE, why);
         linger(self, conn, LINGER_MS);
     }
     return 0;
@@ -228,20 +247,36 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
 
 /* ---- connections ---------------------------------------------------------------------------------------------------------- */
 
+static void say_refusal(taskq__seat *self, struct mg_connection *conn)
+{
+    switch (self->entry) {
+    case TASKQ__ENTRY_ADDRESS_FULL:
+        answer_refusal(self, conn, TASKQ__PROBLEM_TOO_MANY_REQUESTS, TASKQ__BOUND_ADDRESS,
+                       "too many connections from this address");
+        break;
+    case TASKQ__ENTRY_DRAINING:
+        answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE, TASKQ__BOUND_NONE, "the server is shutting down");
+        break;
+    default: answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE, TASKQ__BOUND_CONNECTIONS, "too many connections");
+    }
+}
+
+/* A few are waited for, so that they surely read why; where many come at once, that would take the threads from others. */
 static void refuse_connection(taskq__seat *self, struct mg_connection *conn)
 {
     struct pollfd one = {socket_of(conn), POLLIN, 0};
-    if (one.fd < 0 || !is_plain(conn)) {
+    if (one.fd < 0) {
         return;
     }
     char scratch[4096];
-    if (poll(&one, 1, REFUSE_WAIT_MS) > 0) {
+    bool patient = atomic_fetch_add(&self->pool->refusing, 1) < REFUSE_PATIENTLY_MAX;
+    if (poll(&one, 1, patient ? REFUSE_WAIT_MS : 0) > 0) {
         recv(one.fd, scratch, sizeof(scratch), MSG_DONTWAIT);
     }
-    answer_refusal(self, conn, TASKQ__PROBLEM_UNAVAILABLE,
-                   self->pool->draining ? "the server is shutting down" : "too many connections");
-    linger(self, conn, REFUSE_WAIT_MS);
+    say_refusal(self, conn);
+    linger(self, conn, patient ? REFUSE_WAIT_MS : 0);
     shutdown(one.fd, SHUT_RDWR);
+    atomic_fetch_sub(&self->pool->refusing, 1);
 }
 
 /* civetweb's: a connection is there, its thread is ours from now on. */
@@ -250,7 +285,14 @@ static int on_connection(const struct mg_connection *const_conn, void **data)
     (void)data;
     struct mg_connection *conn = (struct mg_connection *)(uintptr_t)const_conn;
     taskq__seat *self = mg_get_thread_pointer(conn);
-    if (self != NULL && !taskq__seat_take(self, socket_of(conn))) {
+    if (self == NULL) {
+        return 0;
+    }
+    if (!is_seated(conn)) { /* with TLS it is since before the handshake */
+        self->certificate[0] = '\0';
+        self->entry = taskq__seat_take(self, socket_of(conn), peer_of(conn));
+    }
+    if (self->entry != TASKQ__ENTRY_TAKEN) {
         refuse_connection(self, conn);
     } else {
         set_keep_alive(conn);
@@ -267,7 +309,8 @@ static void on_close(const struct mg_connection *const_conn)
         return;
     }
     if (!self->told && left_without_answer(conn)) {
-        answer_refusal(self, conn, TASKQ__PROBLEM_BAD_REQUEST, "the target must be a path on this server");
+        answer_refusal(self, conn, TASKQ__PROBLEM_BAD_REQUEST, TASKQ__BOUND_NONE,
+                       "the target must be a path on this server");
     }
     taskq__seat_leave(self);
 }
@@ -300,18 +343,30 @@ static int on_message(const struct mg_connection *conn, const char *message)
     return 1;
 }
 
+/* civetweb's: whose is the TLS? Ours; 1: it need not set up, nor free, anything. */
+static int on_tls(void **context, void *user)
+{
+    taskq__front *front = user;
+    if (front->options.tls == NULL) {
+        return -1;
+    }
+    *context = taskq__tls_context(front->options.tls);
+    return 1;
+}
+
 /* ---- start and end -------------------------------------------------------------------------------------------------------- */
 
 static struct mg_context *start_context(taskq__front *front)
 {
     const taskq__front_options *options = &front->options;
-    char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 8)] = "";
-    char threads[16], timeout[16], keep_alive[16], head[16];
-    taskq__listens_join(options->listens, options->listen_count, listens, sizeof(listens));
+    char listens[TASKQ__LISTENS_MAX * (sizeof(options->listens->address) + 9)] = "";
+    char threads[16], timeout[24], head[16];
+    taskq__listens_join(options->listens, options->listen_count, options->tls != NULL ? "s" : "", listens,
+                        sizeof(listens));
     snprintf(threads, sizeof(threads), "%u", options->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS);
     snprintf(timeout, sizeof(timeout), "%lld", (long long)options->request_timeout_ms);
-    snprintf(keep_alive, sizeof(keep_alive), "%d", KEEP_ALIVE_MS);
-    snprintf(head, sizeof(head), "%d", TASKQ__HEAD_BYTES_MAX);
+    snprintf(head, sizeof(head), "%u",
+             options->header_bytes_max > 0 ? options->header_bytes_max : TASKQ__HEAD_BYTES_MAX);
     const char *settings[][2] = {
         {"listening_ports", listens},
         {"num_threads", threads},
@@ -319,7 +374,7 @@ static struct mg_context *start_context(taskq__front *front)
         {"listen_backlog", "1024"},
         {"tcp_nodelay", "1"},
         {"enable_keep_alive", "yes"},
-        {"keep_alive_timeout_ms", keep_alive},
+        {"keep_alive_timeout_ms", timeout}, /* for a further head to arrive; before its first byte it waits elsewhere */
         {"request_timeout_ms", timeout},
         {"max_request_size", head},
         {"decode_url", "no"},
@@ -342,6 +397,7 @@ static struct mg_context *start_context(taskq__front *front)
         .init_thread = on_thread,
         .exit_thread = on_thread_end,
         .init_connection = on_connection,
+        .external_ssl_ctx = on_tls,
     };
     return mg_start(&callbacks, front, &settings[0][0]);
 }

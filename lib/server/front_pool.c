@@ -6,12 +6,15 @@
  */
 #include "server/front_pool.h"
 
+#include "core/rng.h"
+
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 
 enum {
     DRAIN_STEP_MS = 10,
+    AGREE_MS = 250,         /* so long a handshake that goes on is left alone, however many there are */
     EVICT_IDLE_MS = 1000,   /* younger ones are left: their next request may be on its way */
     KEPT_BYTES_MAX = 65536, /* buffers above that are given back after the request */
     ARENA_FACTOR = 48       /* the tape of a text made of the smallest values is so many times the text */
@@ -27,9 +30,14 @@ taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_option
     pool->clock = options->clock;
     pool->body_bytes_max = options->body_bytes_max;
     pool->connections_max = options->connections_max;
+    pool->trusted = options->trusted;
+    pool->loopback_unbound = options->loopback_unbound;
+    pool->trusted_count = options->trusted_count;
     pool->seats = NULL;
     atomic_init(&pool->busy, 0);
     atomic_init(&pool->connections, 0);
+    atomic_init(&pool->handshakes, 0);
+    atomic_init(&pool->refusing, 0);
     atomic_init(&pool->draining, false);
     if (pthread_mutex_init(&pool->lock, NULL) != 0) {
         return TASKQ_ENOMEM;
@@ -43,11 +51,21 @@ taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_option
         pthread_mutex_destroy(&pool->lock);
         return TASKQ_ENOMEM;
     }
-    return TASKQ_OK;
+    taskq__rng seed;
+    taskq__rng_init(&seed, 0);
+    taskq_status status =
+        taskq__peers_init(&pool->peers, pool->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS,
+                          options->address_connections_max, taskq__rng_next(&seed));
+    if (status != TASKQ_OK) {
+        pthread_cond_destroy(&pool->idle);
+        pthread_mutex_destroy(&pool->lock);
+    }
+    return status;
 }
 
 void taskq__front_pool_clear(taskq__pool *pool)
 {
+    taskq__peers_clear(&pool->peers);
     pthread_cond_destroy(&pool->idle);
     pthread_mutex_destroy(&pool->lock);
 }
@@ -144,22 +162,75 @@ static void give_back(taskq__seat *seat, size_t kept_max)
     }
 }
 
-bool taskq__seat_take(taskq__seat *seat, int fd)
+/* Proxies bring the connections of many: those whom they name are counted by request. */
+static bool enter_peer(taskq__seat *seat, const char *peer)
+{
+    taskq__pool *pool = seat->pool;
+    if (!taskq__address_parse(taskq_text_of(peer), &seat->peer) ||
+        (pool->loopback_unbound && taskq__address_is_loopback(&seat->peer)) ||
+        taskq__networks_have(pool->trusted, pool->trusted_count, &seat->peer)) {
+        return true;
+    }
+    seat->peer = taskq__address_block(seat->peer);
+    seat->peer_counted = taskq__peers_enter(&pool->peers, seat->peer);
+    return seat->peer_counted;
+}
+
+taskq__entry taskq__seat_take(taskq__seat *seat, int fd, const char *peer)
 {
     taskq__pool *pool = seat->pool;
     seat->counted = true;
-    seat->told = false;
+    seat->told = seat->peer_counted = seat->spare = false;
+    if (!enter_peer(seat, peer)) {
+        atomic_fetch_add(&pool->connections, 1);
+        return TASKQ__ENTRY_ADDRESS_FULL;
+    }
     uint32_t before = atomic_fetch_add(&pool->connections, 1);
     seat->spare = before >= pool->connections_max && !evict_one(pool);
     if (pool->draining || (seat->spare && before >= pool->connections_max + TASKQ__SPARE_SEATS)) {
-        return false;
+        return pool->draining ? TASKQ__ENTRY_DRAINING : TASKQ__ENTRY_FULL;
     }
     pthread_mutex_lock(&seat->lock);
     seat->fd = fd;
-    seat->in_request = seat->cut = false;
+    seat->in_request = seat->cut = seat->agreeing = false;
     seat->idle_since_ms = taskq__front_pool_now_ms(pool);
     pthread_mutex_unlock(&seat->lock);
-    return true;
+    return TASKQ__ENTRY_TAKEN;
+}
+
+void taskq__seat_agree(taskq__seat *seat)
+{
+    pthread_mutex_lock(&seat->lock);
+    seat->agreeing = seat->fd >= 0;
+    pthread_mutex_unlock(&seat->lock);
+}
+
+bool taskq__seat_agreed(taskq__seat *seat)
+{
+    pthread_mutex_lock(&seat->lock);
+    seat->agreeing = false;
+    bool cut = seat->cut;
+    pthread_mutex_unlock(&seat->lock);
+    return cut;
+}
+
+bool taskq__front_pool_hurry(taskq__pool *pool)
+{
+    taskq__seat *oldest = NULL;
+    int64_t limit_ms = taskq__front_pool_now_ms(pool) - AGREE_MS;
+    int64_t oldest_ms = limit_ms;
+    pthread_mutex_lock(&pool->lock);
+    for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
+        pthread_mutex_lock(&each->lock);
+        if (each->agreeing && is_idle(each, oldest_ms)) {
+            oldest = each;
+            oldest_ms = each->idle_since_ms;
+        }
+        pthread_mutex_unlock(&each->lock);
+    }
+    bool cut = oldest != NULL && cut_if_idle(oldest, limit_ms);
+    pthread_mutex_unlock(&pool->lock);
+    return cut;
 }
 
 void taskq__seat_leave(taskq__seat *seat)
@@ -167,6 +238,10 @@ void taskq__seat_leave(taskq__seat *seat)
     pthread_mutex_lock(&seat->lock);
     seat->fd = -1;
     pthread_mutex_unlock(&seat->lock);
+    if (seat->peer_counted) {
+        seat->peer_counted = false;
+        taskq__peers_leave(&seat->pool->peers, seat->peer);
+    }
     give_back(seat, 0); /* the next connection may get any other of a thousand threads */
     if (seat->counted) {
         seat->counted = false;
@@ -182,6 +257,7 @@ bool taskq__seat_prepare(taskq__seat *seat)
     reply->header_count = 0;
     reply->close = reply->head_only = false;
     reply->fault[0] = '\0';
+    reply->bound = TASKQ__BOUND_NONE;
     taskq__buf_rewind(&seat->body);
     taskq__buf_rewind(&reply->body);
     if (seat->arena == NULL) {

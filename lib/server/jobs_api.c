@@ -17,7 +17,8 @@ enum { IDEMPOTENCY_KEY_BYTES_MAX = TASKQ__API_ENQUEUE_JOBS_IDEMPOTENCY_KEY_MAX }
 
 /* ---- POST /jobs ------------------------------------------------------------------------------------------------------------ */
 
-static bool read_idempotency_key(const taskq__request *request, taskq__reply *reply, taskq_enqueue_options *options)
+static bool read_idempotency_key(const taskq_server *server, const taskq__request *request, taskq__reply *reply,
+                                 taskq_enqueue_options *options)
 {
     taskq_text key = taskq__request_header(request, "Idempotency-Key");
     if (key.data == NULL) {
@@ -33,7 +34,19 @@ static bool read_idempotency_key(const taskq__request *request, taskq__reply *re
         return false;
     }
     options->idempotency_key = key;
+    options->idempotency_scope = server->auth.path != NULL ? request->who->name : (taskq_text){NULL, 0};
     options->digest = taskq_digest(request->body.data, request->body.size);
+    return true;
+}
+
+static bool are_within_reach(const taskq__request *request, taskq__reply *reply, const taskq_new_job *jobs,
+                             uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!taskq__scope_queue(request, reply, jobs[i].queue.size > 0 ? jobs[i].queue : TASKQ_TEXT("default"))) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -101,7 +114,7 @@ void taskq__jobs_post(taskq_server *server, taskq__request *request, taskq__repl
     taskq__json json;
     wanted_jobs wanted;
     uint32_t list = 0;
-    if (!read_idempotency_key(request, reply, &options) || !taskq__body_object(request, reply, &json)) {
+    if (!read_idempotency_key(server, request, reply, &options) || !taskq__body_object(request, reply, &json)) {
         return;
     }
     taskq_status status = TASKQ_OK;
@@ -119,6 +132,9 @@ void taskq__jobs_post(taskq_server *server, taskq__request *request, taskq__repl
         taskq__reply_failure(reply, status, &err);
         return;
     }
+    if (!are_within_reach(request, reply, wanted.jobs, wanted.count)) {
+        return;
+    }
     options.json_checked = true;
     taskq_jobs *jobs = NULL;
     uint32_t made = 0;
@@ -132,6 +148,7 @@ void taskq__jobs_post(taskq_server *server, taskq__request *request, taskq__repl
         taskq__reply_failure(reply, status, &err);
         return;
     }
+    taskq__audit_jobs(request, jobs);
     reply_enqueued(reply, request, &wanted, jobs, made);
     taskq_jobs_free(jobs);
 }
@@ -209,7 +226,7 @@ static bool read_filter(const taskq__request *request, taskq__reply *reply, task
 void taskq__jobs_list(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
     taskq_filter filter = TASKQ_FILTER_INIT;
-    if (!read_filter(request, reply, &filter)) {
+    if (!read_filter(request, reply, &filter) || !taskq__scope_queue(request, reply, filter.queue)) {
         return;
     }
     taskq_error err = TASKQ_ERROR_INIT;
@@ -243,8 +260,12 @@ void taskq__jobs_get(taskq_server *server, taskq__request *request, taskq__reply
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_jobs *jobs = NULL;
     taskq_status status = taskq_scheduler_get(server->scheduler, id, &jobs, &err);
+    if (status == TASKQ_OK && !taskq__scope_has(request, taskq_jobs_at(jobs, 0)->queue)) {
+        status = taskq__fail(&err, TASKQ_ENOTFOUND, "there is no job %lld", (long long)id);
+    }
     if (status != TASKQ_OK) {
         taskq__reply_failure(reply, status, &err);
+        taskq_jobs_free(jobs);
         return;
     }
     taskq__wire_write_job(taskq__reply_json(reply, 200), taskq_jobs_at(jobs, 0), TASKQ__WIRE_DETAIL);
@@ -258,7 +279,10 @@ void taskq__jobs_delete(taskq_server *server, taskq__request *request, taskq__re
         return;
     }
     taskq_error err = TASKQ_ERROR_INIT;
-    taskq_status status = taskq_scheduler_delete(server->scheduler, id, &err);
+    taskq_status status = taskq__scope_job(server, request, id, &err);
+    if (status == TASKQ_OK) {
+        status = taskq_scheduler_delete(server->scheduler, id, &err);
+    }
     if (status != TASKQ_OK) {
         taskq__reply_failure(reply, status, &err);
         return;
@@ -276,11 +300,15 @@ static void move_one(taskq_server *server, taskq__request *request, taskq__reply
     }
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_jobs *jobs = NULL;
-    taskq_status status = move(server->scheduler, id, &jobs, &err);
+    taskq_status status = taskq__scope_job(server, request, id, &err);
+    if (status == TASKQ_OK) {
+        status = move(server->scheduler, id, &jobs, &err);
+    }
     if (status != TASKQ_OK) {
         taskq__reply_failure(reply, status, &err);
         return;
     }
+    taskq__audit_jobs(request, jobs);
     taskq__reply_job(reply, 200, taskq_jobs_at(jobs, 0));
     taskq_jobs_free(jobs);
 }
@@ -308,6 +336,9 @@ void taskq__jobs_bulk(taskq_server *server, taskq__request *request, taskq__repl
         return;
     }
     taskq_status status = taskq__wire_read_bulk(&json, 0, request->arena, &bulk, &err);
+    if (status == TASKQ_OK && !taskq__scope_queue(request, reply, bulk.filter.queue)) {
+        return;
+    }
     if (status == TASKQ_OK) {
         status = taskq_scheduler_bulk(server->scheduler, bulk.action, bulk.ids, bulk.id_count, &bulk.filter, &affected,
                                       &more, &err);
@@ -316,6 +347,10 @@ void taskq__jobs_bulk(taskq_server *server, taskq__request *request, taskq__repl
         taskq__reply_failure(reply, status, &err);
         return;
     }
+    static const char *const actions[] = {
+        [TASKQ_BULK_CANCEL] = "cancel", [TASKQ_BULK_RETRY] = "retry", [TASKQ_BULK_DELETE] = "delete"};
+    taskq__audit_action(request, actions[bulk.action], affected);
+    taskq__audit_queue(request, bulk.filter.queue);
     taskq__buf *body = taskq__reply_json(reply, 200);
     taskq__emit_open(body, '{');
     taskq__emit_key(body, "affected");

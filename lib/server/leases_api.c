@@ -9,6 +9,8 @@
 #include "wire/emit.h"
 #include "wire/record.h"
 
+#include <string.h>
+
 /* ---- next-job -------------------------------------------------------------------------------------------------------------- */
 
 taskq_claim_options taskq__claim_options(const taskq__wire_claim *wanted, const taskq__request *request)
@@ -27,27 +29,92 @@ taskq_claim_options taskq__claim_options(const taskq__wire_claim *wanted, const 
     return options;
 }
 
-static bool hold(taskq_server *server)
+/* A worker's place in the table of those who wait. */
+static taskq__address place_of(taskq_text worker)
 {
+    uint64_t halves[2] = {taskq_digest(worker.data, worker.size), 0};
+    taskq__address place;
+    halves[1] = taskq__mix64(halves[0] ^ worker.size);
+    memcpy(place.bytes, halves, sizeof(place.bytes));
+    return place;
+}
+
+static taskq__bound hold(taskq_server *server, taskq_text worker)
+{
+    if (worker.size > 0 && !taskq__peers_enter(&server->pollers, place_of(worker))) {
+        return TASKQ__BOUND_WORKER_POLLS;
+    }
     if (atomic_fetch_add(&server->held, 1) < server->held_max) {
-        return true;
+        return TASKQ__BOUND_NONE;
     }
     atomic_fetch_sub(&server->held, 1);
-    return false;
+    if (worker.size > 0) {
+        taskq__peers_leave(&server->pollers, place_of(worker));
+    }
+    return TASKQ__BOUND_HELD_POLLS;
+}
+
+static void let_go(taskq_server *server, taskq_text worker)
+{
+    atomic_fetch_sub(&server->held, 1);
+    if (worker.size > 0) {
+        taskq__peers_leave(&server->pollers, place_of(worker));
+    }
+}
+
+static void refuse_to_hold(taskq__reply *reply, taskq__bound bound)
+{
+    if (bound == TASKQ__BOUND_WORKER_POLLS) {
+        taskq__reply_problem(reply, TASKQ__PROBLEM_TOO_MANY_REQUESTS, NULL,
+                             "too many polls of this worker wait already");
+    } else {
+        taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "too many polls wait already");
+    }
+    reply->bound = bound;
+}
+
+bool taskq__claim_admit(const taskq__request *request, taskq__reply *reply, const taskq__wire_claim *wanted)
+{
+    for (uint32_t i = 0; i < wanted->queue_count; i++) {
+        if (!taskq__scope_queue(request, reply, wanted->queues[i])) {
+            return false;
+        }
+    }
+    return wanted->queue_count > 0 || taskq__scope_queue(request, reply, TASKQ_TEXT("default"));
+}
+
+/* Whoever holds a poll, and is not there any more or not let in any more, is given no job. */
+typedef struct asker {
+    taskq_server *server;
+    const taskq__request *request;
+} asker;
+
+static bool is_gone(void *user)
+{
+    const asker *self = user;
+    return (self->request->gone != NULL && self->request->gone(self->request->gone_user)) ||
+           !taskq__auth_still(self->server, self->request);
 }
 
 static void claim(taskq_server *server, const taskq__request *request, taskq__reply *reply,
                   const taskq__wire_claim *wanted)
 {
+    asker self = {server, request};
+    if (!taskq__claim_admit(request, reply, wanted)) {
+        return;
+    }
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_jobs *jobs = NULL;
     taskq_claim_options options = taskq__claim_options(wanted, request);
+    options.gone = is_gone;
+    options.user = &self;
     bool wants_wait = options.wait_ms > 0;
-    bool held = wants_wait && request->may_wait && hold(server);
+    taskq__bound bound = wants_wait && request->may_wait ? hold(server, options.worker) : TASKQ__BOUND_HELD_POLLS;
+    bool held = bound == TASKQ__BOUND_NONE;
     options.wait_ms = held ? options.wait_ms : 0; /* no room to wait: a job that is ready is still given */
     taskq_status status = taskq_scheduler_claim(server->scheduler, &options, &jobs, &err);
     if (held) {
-        atomic_fetch_sub(&server->held, 1);
+        let_go(server, options.worker);
     }
     if (status == TASKQ_ECANCELED) { /* the end of a poll, not a failure */
         taskq__reply_empty(reply, 204);
@@ -59,7 +126,7 @@ static void claim(taskq_server *server, const taskq__request *request, taskq__re
     } else if (taskq_jobs_count(jobs) > 0) {
         taskq__reply_jobs(reply, 200, jobs);
     } else if (wants_wait && !held && !server->stopping) {
-        taskq__reply_problem(reply, TASKQ__PROBLEM_UNAVAILABLE, NULL, "too many polls wait already");
+        refuse_to_hold(reply, bound);
     } else {
         taskq__reply_empty(reply, 204);
     }
@@ -171,8 +238,11 @@ void taskq__complete_one(taskq_server *server, taskq__request *request, taskq__r
     taskq_jobs *jobs = NULL;
     bool minimal = prefers_minimal(request);
     if (status == TASKQ_OK) {
-        taskq_report *reports[] = {&report};
         report.id = id;
+        status = taskq__scope_job(server, request, id, &err);
+    }
+    if (status == TASKQ_OK) {
+        taskq_report *reports[] = {&report};
         status = taskq_scheduler_complete(server->scheduler, reports, 1, true, !minimal, NULL, minimal ? NULL : &jobs,
                                           NULL, &err);
     }
@@ -211,7 +281,8 @@ void taskq__heartbeat_one(taskq_server *server, taskq__request *request, taskq__
     if (status == TASKQ_OK) {
         taskq_heartbeat *beats[] = {&beat};
         beat.id = id;
-        status = taskq_scheduler_heartbeat(server->scheduler, beats, 1, &err);
+        status = taskq__scope_job(server, request, id, &err);
+        status = status == TASKQ_OK ? taskq_scheduler_heartbeat(server->scheduler, beats, 1, &err) : status;
     }
     if (status != TASKQ_OK) {
         taskq__reply_failure(reply, status, &err);
@@ -238,6 +309,9 @@ void taskq__release_one(taskq_server *server, taskq__request *request, taskq__re
     }
     taskq_jobs *jobs = NULL;
     taskq_status status = taskq__wire_read_release(&json, 0, request->arena, &release, &err);
+    if (status == TASKQ_OK) {
+        status = taskq__scope_job(server, request, id, &err);
+    }
     if (status == TASKQ_OK) {
         status = taskq_scheduler_release(server->scheduler, id, release.version, release.delay_ms, &jobs, &err);
     }

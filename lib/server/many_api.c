@@ -147,6 +147,25 @@ static bool read_complete(const taskq__request *request, taskq__reply *reply, re
     return status == TASKQ_OK;
 }
 
+/* To a token that is bound to queues the jobs of others are not there. */
+static taskq_status keep_reports_within_reach(taskq_server *server, const taskq__request *request, reports *list,
+                                              taskq_error *err)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < list->sent_count; i++) {
+        taskq_status status = taskq__scope_job(server, request, list->sent[i]->id, err);
+        if (status != TASKQ_OK && status != TASKQ_ENOTFOUND) {
+            return status;
+        }
+        list->sent[i]->status = status;
+        if (status == TASKQ_OK) {
+            list->sent[kept++] = list->sent[i];
+        }
+    }
+    list->sent_count = kept;
+    return TASKQ_OK;
+}
+
 void taskq__complete_many(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
     reports list = {.count = 0};
@@ -158,8 +177,11 @@ void taskq__complete_many(taskq_server *server, taskq__request *request, taskq__
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_jobs *claimed = NULL;
     taskq_claim_options options = taskq__claim_options(&next, request);
-    taskq_status status = TASKQ_OK;
-    if (list.sent_count > 0 || has_next) {
+    if (has_next && !taskq__claim_admit(request, reply, &next)) {
+        return;
+    }
+    taskq_status status = keep_reports_within_reach(server, request, &list, &err);
+    if (status == TASKQ_OK && (list.sent_count > 0 || has_next)) {
         status = taskq_scheduler_complete(server->scheduler, list.sent, list.sent_count, true, false,
                                           has_next ? &options : NULL, NULL, has_next ? &claimed : NULL, &err);
     }
@@ -208,6 +230,24 @@ static taskq_status read_beats(const taskq__json *json, uint32_t list, taskq_are
     return TASKQ_OK;
 }
 
+static taskq_status keep_beats_within_reach(taskq_server *server, const taskq__request *request, beats *list,
+                                            taskq_error *err)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < list->sent_count; i++) {
+        taskq_status status = taskq__scope_job(server, request, list->sent[i]->id, err);
+        if (status != TASKQ_OK && status != TASKQ_ENOTFOUND) {
+            return status;
+        }
+        list->sent[i]->status = status;
+        if (status == TASKQ_OK) {
+            list->sent[kept++] = list->sent[i];
+        }
+    }
+    list->sent_count = kept;
+    return TASKQ_OK;
+}
+
 static void reply_beats(taskq__reply *reply, const beats *from)
 {
     taskq__buf *body = taskq__reply_json(reply, 200);
@@ -246,6 +286,9 @@ void taskq__heartbeat_many(taskq_server *server, taskq__request *request, taskq_
     }
     if (status == TASKQ_OK) {
         status = read_beats(&json, list, request->arena, &all, &err);
+    }
+    if (status == TASKQ_OK) {
+        status = keep_beats_within_reach(server, request, &all, &err);
     }
     if (status == TASKQ_OK && all.sent_count > 0) {
         status = taskq_scheduler_heartbeat(server->scheduler, all.sent, all.sent_count, &err);

@@ -25,7 +25,6 @@ static bool path_name(const taskq__request *request, taskq__reply *reply, taskq_
 
 void taskq__queues_list(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
-    (void)request;
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_queues *queues = NULL;
     taskq_status status = taskq_scheduler_queues(server->scheduler, NULL, &queues, &err);
@@ -38,8 +37,10 @@ void taskq__queues_list(taskq_server *server, taskq__request *request, taskq__re
     taskq__emit_key(body, "queues");
     taskq__emit_open(body, '[');
     for (uint32_t i = 0; i < taskq_queues_count(queues); i++) {
-        taskq__emit_comma(body);
-        taskq__wire_write_queue(body, taskq_queues_at(queues, i));
+        if (taskq__scope_has(request, taskq_queues_at(queues, i)->name)) {
+            taskq__emit_comma(body);
+            taskq__wire_write_queue(body, taskq_queues_at(queues, i));
+        }
     }
     taskq__emit_close(body, ']');
     taskq__emit_close(body, '}');
@@ -59,7 +60,7 @@ static void reply_queue(taskq__reply *reply, taskq_status status, taskq_queues *
 void taskq__queues_get(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
     taskq_text name;
-    if (!path_name(request, reply, TASKQ__PROBLEM_NOT_FOUND, &name)) {
+    if (!path_name(request, reply, TASKQ__PROBLEM_NOT_FOUND, &name) || !taskq__scope_queue(request, reply, name)) {
         return;
     }
     taskq_error err = TASKQ_ERROR_INIT;
@@ -74,7 +75,8 @@ void taskq__queues_patch(taskq_server *server, taskq__request *request, taskq__r
     taskq__json json;
     taskq__wire_queue_patch patch = {false, false};
     taskq_error err = TASKQ_ERROR_INIT;
-    if (!path_name(request, reply, TASKQ__PROBLEM_INVALID, &name) || !taskq__body_object(request, reply, &json)) {
+    if (!path_name(request, reply, TASKQ__PROBLEM_INVALID, &name) || !taskq__scope_queue(request, reply, name) ||
+        !taskq__body_object(request, reply, &json)) {
         return;
     }
     taskq_status status = taskq__wire_read_queue_patch(&json, 0, request->arena, &patch, &err);
@@ -85,6 +87,8 @@ void taskq__queues_patch(taskq_server *server, taskq__request *request, taskq__r
     taskq_queues *queues = NULL;
     if (status == TASKQ_OK) {
         status = taskq_scheduler_queue_pause(server->scheduler, name, patch.paused, &queues, &err);
+        taskq__audit_action(request, patch.paused ? "pause" : "resume", 0);
+        taskq__audit_queue(request, name);
     }
     reply_queue(reply, status, queues, &err);
 }

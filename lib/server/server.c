@@ -15,16 +15,6 @@
 #include <strings.h>
 
 enum {
-    BODY_BYTES_MIN = 1024,
-    BODY_BYTES_MAX = 64 << 20,
-    BODY_BYTES_DEFAULT = 1 << 20,
-    CONNECTIONS_MIN = 8,
-    CONNECTIONS_MAX = 20000,
-    CONNECTIONS_DEFAULT = 1024,
-    RESERVED_SHARE = 8, /* one connection in so many is never a held poll's */
-    REQUEST_TIMEOUT_MS_MIN = 1000,
-    REQUEST_TIMEOUT_MS_MAX = 600000,
-    REQUEST_TIMEOUT_MS_DEFAULT = 15000,
     FINISH_MS = 5000 /* what is under way gets so long before the scheduler refuses work, and again after it */
 };
 
@@ -83,12 +73,52 @@ static bool find_route(taskq__request *request, taskq__reply *reply)
     return false;
 }
 
+/* Who asks, where a proxy that we trust says so in the last line that it wrote. */
+static bool find_client(taskq_server *server, taskq__request *request, taskq__reply *reply)
+{
+    taskq__address address;
+    taskq_text list = {NULL, 0};
+    const taskq__config *config = &server->config;
+    if (config->trusted_count == 0 || !taskq__address_parse(request->peer, &address) ||
+        !taskq__networks_have(config->trusted, config->trusted_count, &address)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        const taskq__pair *header = &request->headers[i];
+        if (header->name.size == 15 && strncasecmp(header->name.data, "X-Forwarded-For", 15) == 0) {
+            list = header->value;
+        }
+    }
+    taskq_text client = taskq__address_forwarded(list, config->trusted, config->trusted_count);
+    if (client.size == 0 || !taskq__address_parse(client, &address)) {
+        return true;
+    }
+    request->client = client;
+    request->client_counted = taskq__peers_enter(&server->clients, taskq__address_block(address));
+    if (!request->client_counted) {
+        taskq__reply_problem(reply, TASKQ__PROBLEM_TOO_MANY_REQUESTS, NULL,
+                             "too many requests at once from this address");
+        reply->bound = TASKQ__BOUND_ADDRESS;
+    }
+    return request->client_counted;
+}
+
+static void leave_client(taskq_server *server, const taskq__request *request)
+{
+    taskq__address address;
+    if (request->client_counted && taskq__address_parse(request->client, &address)) {
+        taskq__peers_leave(&server->clients, taskq__address_block(address));
+    }
+}
+
 static bool admit(void *user, taskq__request *request, taskq__reply *reply)
 {
     taskq_server *server = user;
     reply->head_only = taskq__text_is(request->method, "HEAD");
+    request->json_depth_max = server->config.json_depth_max;
     identify(server, request);
-    return taskq__auth_admit(server, request, reply) && find_route(request, reply);
+    return find_client(server, request, reply) && taskq__auth_admit(server, request, reply) &&
+           find_route(request, reply) && taskq__auth_allow(server, request, reply);
 }
 
 static bool is_json(taskq_text content_type)
@@ -120,6 +150,7 @@ static void answer(void *user, taskq__request *request, taskq__reply *reply)
         return;
     }
     route->handler(server, request, reply);
+    taskq__audit(server, request, reply);
 }
 
 static void log_fault(const taskq_server *server, const taskq__request *request, const taskq__reply *reply)
@@ -131,7 +162,8 @@ static void log_fault(const taskq_server *server, const taskq__request *request,
 
 static void done(void *user, const taskq__request *request, const taskq__reply *reply)
 {
-    const taskq_server *server = user;
+    taskq_server *server = user;
+    leave_client(server, request);
     if (reply->fault[0] != '\0') {
         log_fault(server, request, reply);
     }
@@ -157,89 +189,25 @@ static void done(void *user, const taskq__request *request, const taskq__reply *
 
 /* ---- start -------------------------------------------------------------------------------------------------------------------- */
 
-static taskq_status check_range(const char *name, uint64_t value, uint64_t min, uint64_t max, taskq_error *err)
+static taskq_status start_front(taskq_server *server, taskq_error *err)
 {
-    if (value == 0 || (value >= min && value <= max)) {
-        return TASKQ_OK;
-    }
-    return taskq__fail(err, TASKQ_EINVAL, "%s must be from %" PRIu64 " to %" PRIu64, name, min, max);
-}
-
-static taskq_status check_numbers(const taskq_server_options *options, taskq_error *err)
-{
-    if (options == NULL || options->struct_size < sizeof(*options)) {
-        return taskq__fail(err, TASKQ_EINVAL, "options are needed, set up with TASKQ_SERVER_OPTIONS_INIT");
-    }
-    uint32_t connections = options->connections_max > 0 ? options->connections_max : CONNECTIONS_DEFAULT;
-    taskq_status status = check_range("listen_count", options->listen_count, 1, TASKQ__LISTENS_MAX, err);
-    if (status == TASKQ_OK) {
-        status = check_range("body_bytes_max", options->body_bytes_max, BODY_BYTES_MIN, BODY_BYTES_MAX, err);
-    }
-    if (status == TASKQ_OK) {
-        status = check_range("connections_max", options->connections_max, CONNECTIONS_MIN, CONNECTIONS_MAX, err);
-    }
-    if (status == TASKQ_OK) {
-        status = check_range("held_max", options->held_max, 1, connections - connections / RESERVED_SHARE, err);
-    }
-    if (status == TASKQ_OK && options->request_timeout_ms < 0) {
-        return taskq__fail(err, TASKQ_EINVAL, "request_timeout_ms must not be negative");
-    }
-    if (status == TASKQ_OK) {
-        status = check_range("request_timeout_ms", (uint64_t)options->request_timeout_ms, REQUEST_TIMEOUT_MS_MIN,
-                             REQUEST_TIMEOUT_MS_MAX, err);
-    }
-    return status;
-}
-
-static taskq_status read_listens(const taskq_server_options *options, taskq__listen *listens, uint32_t *count,
-                                 taskq_error *err)
-{
-    static const char *const fallback[] = {"127.0.0.1:7070"};
-    const char *const *texts = options->listen_count > 0 ? options->listens : fallback;
-    *count = options->listen_count > 0 ? options->listen_count : 1;
-    for (uint32_t i = 0; i < *count; i++) {
-        taskq_status status = taskq__listen_parse(texts[i], &listens[i], err);
-        if (status != TASKQ_OK) {
-            return status;
-        }
-        if (!listens[i].loopback && !options->insecure) {
-            return taskq__fail(err, TASKQ_EINVAL,
-                               "%s is not a loopback address and the API is open to whoever reaches it: "
-                               "listen on 127.0.0.1 or [::1], or set insecure (--insecure)",
-                               texts[i]);
-        }
-    }
-    return TASKQ_OK;
-}
-
-static void set_options(taskq_server *server, const taskq_server_options *options)
-{
-    uint32_t connections = options->connections_max > 0 ? options->connections_max : CONNECTIONS_DEFAULT;
-    server->scheduler = options->scheduler;
-    server->log = options->log;
-    server->insecure = options->insecure;
-    server->body_bytes_max = options->body_bytes_max > 0 ? options->body_bytes_max : BODY_BYTES_DEFAULT;
-    server->held_max = options->held_max > 0 ? options->held_max : connections / 2;
-    atomic_init(&server->held, 0);
-    atomic_init(&server->stopping, false);
-    taskq_clock_system(&server->clock);
-    taskq__rng_init(&server->rng, 0);
-}
-
-static taskq_status start_front(taskq_server *server, const taskq_server_options *options, taskq_error *err)
-{
-    taskq__listen listens[TASKQ__LISTENS_MAX];
-    uint32_t count = 0;
-    taskq_status status = read_listens(options, listens, &count, err);
-    if (status != TASKQ_OK) {
-        return status;
-    }
+    const taskq__config *config = &server->config;
     taskq__front_options front_options = {
-        .listens = listens,
-        .listen_count = count,
-        .connections_max = options->connections_max > 0 ? options->connections_max : CONNECTIONS_DEFAULT,
-        .body_bytes_max = server->body_bytes_max,
-        .request_timeout_ms = options->request_timeout_ms > 0 ? options->request_timeout_ms : REQUEST_TIMEOUT_MS_DEFAULT,
+        .listens = config->listens,
+        .listen_count = config->listen_count,
+        .connections_max = config->connections_max,
+        .body_bytes_max = config->body_bytes_max,
+        .request_timeout_ms = config->request_timeout_ms,
+        .header_bytes_max = config->header_bytes_max,
+        .url_bytes_max = config->url_bytes_max,
+        .address_connections_max = config->address_connections_max,
+        .loopback_unbound = config->loopback_unbound,
+        .handshakes_max = config->handshakes_max,
+        .handshake_timeout_ms = config->handshake_timeout_ms,
+        .trusted = config->trusted,
+        .trusted_count = config->trusted_count,
+        .tls = server->tls,
+        .refused_counts = &server->refused,
         .log = server->log,
         .clock = server->clock,
         .admit = admit,
@@ -248,29 +216,103 @@ static taskq_status start_front(taskq_server *server, const taskq_server_options
         .done = done,
         .user = server,
     };
-    status = taskq__front_start(&front_options, &server->front, err);
+    taskq_status status = taskq__front_start(&front_options, &server->front, err);
     if (status != TASKQ_OK) {
         return status;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        snprintf(server->urls[i], sizeof(server->urls[i]), "http://%.63s:%u", listens[i].address,
-                 taskq__front_port(server->front, i));
+    for (uint32_t i = 0; i < config->listen_count; i++) {
+        taskq__listen listen = config->listens[i];
+        snprintf(server->urls[i], sizeof(server->urls[i]), "http%s://%s:%u", server->tls != NULL ? "s" : "",
+                 listen.address, taskq__front_port(server->front, i));
     }
-    server->url_count = count;
+    server->url_count = config->listen_count;
     return TASKQ_OK;
 }
 
 taskq_status taskq_server_check(const taskq_server_options *options, taskq_error *err)
 {
-    taskq__listen listens[TASKQ__LISTENS_MAX];
-    uint32_t count;
-    taskq_status status = check_numbers(options, err);
-    return status == TASKQ_OK ? read_listens(options, listens, &count, err) : status;
+    taskq__config config;
+    taskq_tokens *tokens = NULL;
+    taskq__tls *tls = NULL;
+    taskq_status status = taskq__config_read(options, &config, err);
+    if (status == TASKQ_OK && options->tokens_path != NULL) {
+        status = taskq_tokens_read(options->tokens_path, &tokens, err);
+    }
+    if (status == TASKQ_OK && config.tls.cert_path != NULL) {
+        status = taskq__tls_open(&config.tls, &tls, err);
+    }
+    taskq_tokens_free(tokens);
+    taskq__tls_close(tls);
+    return status;
+}
+
+/* What is open to more people than its owner may think is said at the start, once. */
+static void warn(const taskq_server *server)
+{
+    const taskq__config *config = &server->config;
+    bool beyond = false;
+    for (uint32_t i = 0; i < config->listen_count; i++) {
+        beyond = beyond || !config->listens[i].loopback;
+    }
+    if (server->auth.path == NULL && beyond) {
+        taskq__log(&server->log, TASKQ_LOG_WARN, "server",
+                   "INSECURE: there are no tokens, so whoever reaches this address can do everything: set --tokens",
+                   NULL, 0);
+    }
+    if (server->auth.path == NULL && !beyond) {
+        taskq__log(&server->log, TASKQ_LOG_INFO, "server",
+                   config->tls.client_ca_path != NULL
+                       ? "there are no tokens: whoever has a client certificate can do everything"
+                       : "there are no tokens: every user of this machine can do everything",
+                   NULL, 0);
+    }
+    if (server->tls == NULL && beyond) {
+        taskq__log(&server->log, TASKQ_LOG_WARN, "server",
+                   "INSECURE: without TLS whoever is on the way reads tokens and jobs: set --tls-cert and --tls-key, or "
+                   "listen on loopback behind a proxy that ends TLS",
+                   NULL, 0);
+    }
+    if (server->auth.tokens != NULL && taskq_tokens_count(server->auth.tokens) == 0) {
+        taskq__log(&server->log, TASKQ_LOG_WARN, "server", "the file of tokens is empty: nobody gets in", NULL, 0);
+    }
+}
+
+static void free_server(taskq_server *server, bool has_auth)
+{
+    taskq__tls_close(server->tls);
+    taskq__peers_clear(&server->clients);
+    taskq__peers_clear(&server->pollers);
+    if (has_auth) {
+        taskq__auth_close(&server->auth);
+    }
+    pthread_mutex_destroy(&server->ready_lock);
+    free(server);
+}
+
+static bool init_tables(taskq_server *server, const taskq__config *config)
+{
+    uint32_t threads = config->connections_max + 64;
+    if (pthread_mutex_init(&server->ready_lock, NULL) != 0) {
+        return false;
+    }
+    if (taskq__peers_init(&server->clients, threads, config->address_connections_max, taskq__rng_next(&server->rng)) !=
+        TASKQ_OK) {
+        pthread_mutex_destroy(&server->ready_lock);
+        return false;
+    }
+    if (taskq__peers_init(&server->pollers, threads, config->worker_polls_max, taskq__rng_next(&server->rng)) !=
+        TASKQ_OK) {
+        taskq__peers_clear(&server->clients);
+        pthread_mutex_destroy(&server->ready_lock);
+        return false;
+    }
+    return true;
 }
 
 taskq_status taskq_server_start(const taskq_server_options *options, taskq_server **out, taskq_error *err)
 {
-    taskq_status status = taskq_server_check(options, err);
+    taskq__config config;
+    taskq_status status = taskq__config_read(options, &config, err);
     if (status != TASKQ_OK) {
         return status;
     }
@@ -281,19 +323,46 @@ taskq_status taskq_server_start(const taskq_server_options *options, taskq_serve
     if (server == NULL) {
         return taskq__fail_memory(err);
     }
-    if (pthread_mutex_init(&server->ready_lock, NULL) != 0) {
+    taskq__rng_init(&server->rng, 0);
+    if (!init_tables(server, &config)) {
         free(server);
         return taskq__fail_memory(err);
     }
-    set_options(server, options);
-    status = start_front(server, options, err);
+    server->scheduler = options->scheduler;
+    server->log = options->log;
+    server->config = config;
+    server->body_bytes_max = config.body_bytes_max;
+    server->held_max = config.held_max;
+    taskq_clock_system(&server->clock);
+    status = taskq__auth_open(&server->auth, options->tokens_path, taskq__rng_next(&server->rng), err);
+    bool has_auth = status == TASKQ_OK;
+    server->auth.any_host = options->insecure;
+    if (status == TASKQ_OK && config.tls.cert_path != NULL) {
+        status = taskq__tls_open(&config.tls, &server->tls, err);
+    }
+    if (status == TASKQ_OK) {
+        status = start_front(server, err);
+    }
     if (status != TASKQ_OK) {
-        pthread_mutex_destroy(&server->ready_lock);
-        free(server);
+        free_server(server, has_auth);
         return status;
     }
+    warn(server);
     *out = server;
     return TASKQ_OK;
+}
+
+taskq_status taskq_server_reload(taskq_server *server, taskq_error *err)
+{
+    taskq_error first = TASKQ_ERROR_INIT;
+    taskq_error second = TASKQ_ERROR_INIT;
+    taskq_status status = taskq__auth_reload(&server->auth, &first);
+    taskq_status other = server->tls != NULL ? taskq__tls_reload(server->tls, &second) : TASKQ_OK;
+    if (status == TASKQ_OK && other == TASKQ_OK) {
+        return TASKQ_OK;
+    }
+    return taskq__fail(err, status != TASKQ_OK ? status : other, "%s%s%s", first.text,
+                       status != TASKQ_OK && other != TASKQ_OK ? "; " : "", second.text);
 }
 
 const char *taskq_server_url(const taskq_server *server, uint32_t index)
@@ -312,6 +381,5 @@ void taskq_server_stop(taskq_server *server)
     taskq_scheduler_shut(server->scheduler); /* those that wait */
     taskq__front_drain(server->front, NULL, FINISH_MS);
     taskq__front_stop(server->front);
-    pthread_mutex_destroy(&server->ready_lock);
-    free(server);
+    free_server(server, true);
 }

@@ -14,7 +14,16 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { ABORT_ASK_MS = 100, HEADERS_MAX = 256, HEADER_BYTES_MAX = 65536 };
+enum {
+    ABORT_ASK_MS = 100,
+    HEADERS_MAX = 256,
+    HEADER_BYTES_MAX = 65536,
+    HEADERS_SENT_BYTES_MAX = 262144 /* by all servers of a call: curl keeps every header, and some never end */
+};
+
+#ifndef CURLU_PUNYCODE
+#define CURLU_PUNYCODE 0 /* before 7.88: see host_of */
+#endif
 
 struct taskq__http {
     CURLM *multi;
@@ -24,6 +33,7 @@ struct taskq__http {
     const taskq__http_request *request;
     taskq__http_reply *reply;
     uint32_t opened, refused; /* sockets since the last answer of a server */
+    size_t header_bytes;      /* that came, redirects' included */
     char reason[CURL_ERROR_SIZE];
 };
 
@@ -105,15 +115,49 @@ static size_t see_header(char *data, size_t one, size_t size, void *user)
     (void)data;
     taskq__http *http = user;
     http->opened = http->refused = 0; /* somebody answered: what fails from here on is of the next hop */
-    return one * size;
+    http->header_bytes += one * size;
+    return http->header_bytes > HEADERS_SENT_BYTES_MAX ? 0 : one * size;
+}
+
+/* The host of the hop under way, as it is looked up: to be freed by curl_free; NULL: it cannot be told. */
+static char *host_of(CURL *easy)
+{
+    const char *url = NULL;
+    char *host = NULL;
+    CURLU *parts = curl_url();
+    if (parts == NULL || curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || url == NULL ||
+        curl_url_set(parts, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(parts, CURLUPART_HOST, &host, CURLU_PUNYCODE) != CURLUE_OK) {
+        host = NULL;
+    }
+    for (const char *c = host; c != NULL && *c != '\0'; c++) {
+        if ((unsigned char)*c >= 0x80) { /* a libcurl that cannot say what the name becomes: then nobody can */
+            curl_free(host);
+            host = NULL;
+            break;
+        }
+    }
+    curl_url_cleanup(parts);
+    return host;
+}
+
+static bool is_allowed(taskq__http *http, const struct curl_sockaddr *address)
+{
+    const taskq__http_request *request = http->request;
+    if (request->allow == NULL) {
+        return true;
+    }
+    char *host = host_of(http->easy);
+    bool allowed = request->allow(request->user, host, &address->addr, (socklen_t)address->addrlen);
+    curl_free(host);
+    return allowed;
 }
 
 static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)purpose;
     taskq__http *http = user;
-    const taskq__http_request *request = http->request;
-    if (request->allow != NULL && !request->allow(request->user, &address->addr, (socklen_t)address->addrlen)) {
+    if (!is_allowed(http, address)) {
         http->refused++;
         return CURL_SOCKET_BAD;
     }
@@ -272,6 +316,9 @@ static void read_outcome(taskq__http *http, CURLcode code)
     reply->class = code == CURLE_ABORTED_BY_CALLBACK ? TASKQ__HTTP_ABORTED : taskq__curl_class(code);
     if (code == CURLE_WRITE_ERROR && (reply->truncated || reply->body.failed)) {
         reply->class = reply->body.failed ? TASKQ__HTTP_NO_MEMORY : TASKQ__HTTP_OK;
+    } else if (code == CURLE_WRITE_ERROR && http->header_bytes > HEADERS_SENT_BYTES_MAX) {
+        reply->class = TASKQ__HTTP_TOO_LARGE;
+        snprintf(http->reason, sizeof(http->reason), "the headers never end");
     } else if (code == CURLE_COULDNT_CONNECT && http->refused > 0 && http->opened == 0) {
         reply->class = TASKQ__HTTP_REFUSED;
     }
@@ -324,6 +371,7 @@ taskq_status taskq__http_call(taskq__http *http, const taskq__http_request *requ
     http->request = request;
     http->reply = reply;
     http->opened = http->refused = 0;
+    http->header_bytes = 0;
     status = configure(http, headers);
     if (status != TASKQ_OK || curl_multi_add_handle(http->multi, http->easy) != CURLM_OK) {
         status = taskq__fail_memory(err);

@@ -56,8 +56,9 @@ typedef struct taskq__http_request {
     int64_t connect_timeout_ms; /* 0: none but timeout_ms */
     uint32_t redirects_max;     /* 0: a redirect is an answer like any other */
     size_t body_bytes_max;      /* what is longer is cut and the transfer ended there: `truncated` */
-    /* Asked with the address that is about to be connected to, on every hop. NULL: every address is fine. */
-    bool (*allow)(void *user, const struct sockaddr *address, socklen_t size);
+    /* Asked with the address that is about to be connected to, on every hop, and with the host in that hop's URL, as ASCII (NULL where
+     * it cannot be told). NULL: every address is fine. */
+    bool (*allow)(void *user, const char *host, const struct sockaddr *address, socklen_t size);
     /* Asked at least every 100 ms, and as soon as wake_fd is readable. NULL: nobody aborts. */
     bool (*aborted)(void *user);
     int wake_fd; /* -1: none */

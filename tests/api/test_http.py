@@ -3,8 +3,7 @@
 import json
 import unittest
 
-from harness import ServerCase
-from rawsocket import RawSocket
+from harness import ServerCase, connect_raw
 
 ROUTES = {
     "/jobs": {"GET", "POST"}, "/jobs/1": {"GET", "DELETE"}, "/next-job": {"GET", "POST"}, "/jobs/1/complete": {"POST"},
@@ -194,7 +193,7 @@ class TwoListeners(ServerCase):
     def test_each_serves_the_same_store(self):
         self.assertEqual(len(self.server.urls), 2)
         made = self.enqueue()
-        sock = RawSocket(self.server.urls[1])
+        sock = connect_raw(self.server.urls[1])
         self.addCleanup(sock.close)
         sock.request(f"GET /jobs/{made['id']} HTTP/1.1")
         self.assertEqual(sock.read_reply().json["id"], made["id"])

@@ -8,6 +8,7 @@ but pkg-config, what the libraries need, what they export, where the executables
 import json
 import os
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -158,13 +159,42 @@ def executables_run_where_they_were_installed(at):
         assert run(program, "--version", env=environment).strip().split()[-1].count(".") == 2, program
 
 
-def executables_are_hardened(at):
+def built_files(at):
+    return [*sorted((at.prefix / "bin").iterdir()), *(at.libraries / f"lib{library}.so" for library in LIBRARIES)]
+
+
+def executables_and_libraries_are_hardened(at):
+    for path in built_files(at):
+        header, dynamic = run("readelf", "-h", "-l", "-W", path), run("readelf", "-d", "-W", path)
+        assert re.search(r"Type:\s+DYN", header), f"{path.name} is not position independent"
+        assert "GNU_RELRO" in header and re.search(r"BIND_NOW|NOW", dynamic), f"{path.name}: no full RELRO"
+        assert not re.search(r"GNU_STACK.*RWE", header), f"{path.name}: executable stack"
+        assert not re.search(r"LOAD.* RWE ", header), f"{path.name}: memory that is writable and executable"
+        assert not re.search(r"RPATH|RUNPATH", dynamic), f"{path.name} looks for libraries in a place of its own"
+        assert "TEXTREL" not in dynamic, f"{path.name} writes into its code"
     for program in sorted((at.prefix / "bin").iterdir()):
-        header, dynamic = run("readelf", "-h", "-l", "-W", program), run("readelf", "-d", "-W", program)
-        assert re.search(r"Type:\s+DYN", header), f"{program.name} is not position independent"
-        assert "GNU_RELRO" in header and re.search(r"BIND_NOW|NOW", dynamic), f"{program.name}: no full RELRO"
-        assert not re.search(r"GNU_STACK.*RWE", header), f"{program.name}: executable stack"
-        assert not re.search(r"RPATH|RUNPATH", dynamic), f"{program.name} looks for libraries in a place of its own"
+        assert re.search(r"FLAGS_1.*PIE", run("readelf", "-d", "-W", program)), f"{program.name} is no PIE"
+
+
+def the_stack_is_guarded_and_calls_of_the_c_library_are_checked(at):
+    level = next(option["value"] for option in at.options() if option["name"] == "optimization")
+    for path in built_files(at):
+        names = set(re.findall(r"\b(__\w+_chk(?:_fail)?)@", run("nm", "-D", path)))
+        assert "__stack_chk_fail" in names, f"{path.name}: no stack protector"
+        if level not in ("0", "g"):
+            assert {"__snprintf_chk", "__memcpy_chk"} & names, f"{path.name}: no _FORTIFY_SOURCE: {names}"
+
+
+def every_exported_function_begins_where_an_indirect_call_may_land(at):
+    if platform.machine() != "x86_64":
+        return "SKIP control-flow protection is looked for on x86-64"
+    for library in LIBRARIES:
+        code = run("objdump", "-d", "--no-show-raw-insn", at.libraries / f"lib{library}.so")
+        firsts = re.findall(r"^[0-9a-f]+ <(taskq_[a-z]\w*)(?:@@\w[\w.]*)?>:\n\s*[0-9a-f]+:\s+(\w+)", code, re.MULTILINE)
+        assert len(firsts) >= 20, f"{library}: {len(firsts)} functions found"
+        for name, first in firsts:
+            assert first == "endbr64", f"{library}: {name} begins with {first}"
+    return None
 
 
 TESTS = [
@@ -179,7 +209,9 @@ TESTS = [
     every_function_of_an_installed_header_is_exported,
     archives_hold_machine_code,
     executables_run_where_they_were_installed,
-    executables_are_hardened,
+    executables_and_libraries_are_hardened,
+    the_stack_is_guarded_and_calls_of_the_c_library_are_checked,
+    every_exported_function_begins_where_an_indirect_call_may_land,
 ]
 
 
@@ -190,8 +222,8 @@ def main():
         at = Installed(pathlib.Path(folder))
         for number, test in enumerate(TESTS, 1):
             try:
-                test(at)
-                print(f"ok {number} - {test.__name__}", flush=True)
+                skipped = test(at)
+                print(f"ok {number} - {test.__name__}" + (f" # {skipped}" if skipped else ""), flush=True)
             except Exception as error:  # whatever went wrong is this test's failure, the next may be fine
                 failed += 1
                 print(f"not ok {number} - {test.__name__}")

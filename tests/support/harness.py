@@ -7,6 +7,7 @@ TASKQ_TEST_SERVER_ARGS  further arguments of every server (such as --tls-cert ..
 TASKQ_TEST_URL          the server under test is there already (a load balancer, say): none is started, and the
                         tests that stop, restart or configure one are skipped
 TASKQ_TEST_CA           authority for a server that speaks TLS
+TASKQ_TEST_CERT, _KEY   our own certificate, where the server asks clients for one
 TASKQ_TEST_TOKEN        token of an admin, where the server asks for one
 """
 import os
@@ -31,8 +32,11 @@ EXTERNAL_URL = os.environ.get("TASKQ_TEST_URL")
 
 
 def tls_context():
-    authority = os.environ.get("TASKQ_TEST_CA")
-    return ssl.create_default_context(cafile=authority) if authority else None
+    authority, own = os.environ.get("TASKQ_TEST_CA"), os.environ.get("TASKQ_TEST_CERT")
+    context = ssl.create_default_context(cafile=authority) if authority else None
+    if own:
+        context.load_cert_chain(own, os.environ["TASKQ_TEST_KEY"])
+    return context
 
 
 def connect(url, **options):
@@ -149,6 +153,8 @@ class Worker:
         authority = os.environ.get("TASKQ_TEST_CA")
         if authority:
             command += ["--ca-file", authority]
+        if os.environ.get("TASKQ_TEST_CERT"):
+            command += ["--cert", os.environ["TASKQ_TEST_CERT"], "--key", os.environ["TASKQ_TEST_KEY"]]
         token = os.environ.get("TASKQ_TEST_TOKEN")
         self.program = Program([*command, *arguments], folder, f"worker-{self.id}",
                                {**({"TASKQ_TOKEN": token} if token else {}), **(env or {})})

@@ -13,7 +13,7 @@ NEEDS = {
     "server": ["core", "wire", "store", "scheduler", "server"],
     "worker": ["core", "wire", "worker"],
 }
-PUBLIC = {"store": "store", "sqlite": "store", "sys/store": "core", "scheduler": "scheduler", "server": "server",
+PUBLIC = {"store": "store", "sqlite": "store", "sys/store": "core", "scheduler": "scheduler", "server": "server", "tokens": "server",
           "client": "worker", "worker": "worker"}
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]

@@ -24,15 +24,15 @@ LOGS = WORK / "logs"
 SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false", "-Dexamples=false", "-Dbench=false"]
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
-            ["unit", "contract", "scheduler", "worker", "api", "e2e", "fault", "openapi", "examples", "bench", "lint",
-             "install"]),
+            ["unit", "contract", "scheduler", "worker", "api", "tls", "e2e", "fault", "security", "openapi", "examples", "bench",
+             "lint", "install"]),
     "clang": ("clang", ["--buildtype=debugoptimized"], ["unit"]),
     "asan": ("clang", SANITIZED + ["-Db_sanitize=address,undefined"],
              ["unit", "contract", "scheduler", "worker", "walk"]),
     "tsan": ("clang", SANITIZED + ["-Db_sanitize=thread"], ["contract", "scheduler", "worker"]),
 }
 # These measure delays: nothing runs beside them.
-ALONE = {"worker", "api", "e2e", "fault", "examples", "bench", "walk"}
+ALONE = {"worker", "api", "tls", "e2e", "fault", "security", "examples", "bench", "walk"}
 
 START = time.monotonic()
 LOCK = threading.Lock()

@@ -146,7 +146,7 @@ START_TEST(only_names_of_this_machine_are_answered_for)
     for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
         ck_assert_msg(admit(foreign[i], NULL, NULL) == 421, "%s", foreign[i]);
     }
-    server.insecure = true;
+    server.auth.any_host = true;
     ck_assert_int_eq(admit("evil.example", NULL, NULL), 0);
 }
 END_TEST
@@ -154,7 +154,7 @@ END_TEST
 START_TEST(another_sites_page_is_kept_out_also_where_any_host_is_taken)
 {
     for (int insecure = 0; insecure < 2; insecure++) {
-        server.insecure = insecure == 1;
+        server.auth.any_host = insecure == 1;
         ck_assert_int_eq(admit("localhost:7070", "Origin", "http://localhost:7070"), 0);
         ck_assert_int_eq(admit("localhost:7070", "Origin", "http://localhost:8080"), 403);
         ck_assert_int_eq(admit("localhost:7070", "Origin", "null"), 403);

@@ -109,6 +109,7 @@ START_TEST(what_is_wrong_is_named)
         {"{\"url\": \"http://e/\", \"headers\": {\"A\": \"x\\r\\nB: y\"}}", "/headers"},
         {"{\"url\": \"http://e/\", \"headers\": {\"A\": 1}}", "/headers"},
         {"{\"url\": \"http://e/\", \"headers\": {\"Content-Length\": \"5\"}}", "/headers"},
+        {"{\"url\": \"http://e/\", \"headers\": {\"hOst\": \"other\"}}", "/headers"},
         {"{\"url\": \"http://e/\", \"headers\": {\"transfer-encoding\": \"chunked\"}}", "/headers"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

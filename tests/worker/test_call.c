@@ -122,11 +122,11 @@ START_TEST(a_url_is_absolute_and_of_http)
 }
 END_TEST
 
-static bool refuse(void *user, const struct sockaddr *address, socklen_t size)
+static bool refuse(void *user, const char *host, const struct sockaddr *address, socklen_t size)
 {
     (void)size;
     (*(unsigned *)user)++;
-    return address->sa_family != AF_INET;
+    return address->sa_family != AF_INET || strcmp(host, "127.0.0.1") != 0;
 }
 
 START_TEST(an_address_that_the_policy_refuses_is_not_connected_to)

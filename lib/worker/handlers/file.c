@@ -18,6 +18,12 @@
 #include <unistd.h>
 
 #define CONTENT_BYTES_MAX (64u << 20) /* more than any server's body limit */
+#define FILE_BYTES_MAX_DEFAULT ((int64_t)1 << 30)
+
+typedef struct file_handler {
+    int root_fd;
+    int64_t bytes_max;
+} file_handler;
 
 enum { NEEDS_CONTENT = 1, NEEDS_TO = 2, TAKES_ENCODING = 4, TAKES_OVERWRITE = 8, TAKES_PARENTS = 16 };
 
@@ -107,7 +113,7 @@ static taskq_status report_failure(taskq_run *run, const taskq__file_job *job, t
         {ENAMETOOLONG, "bad-path", true},  {ENOENT, "not-found", false},        {EEXIST, "exists", false},
         {EISDIR, "is-a-directory", false}, {ENOTDIR, "not-a-directory", false}, {ENOTEMPTY, "not-empty", false},
         {EACCES, "not-allowed", false},    {EPERM, "not-allowed", false},       {ENOSPC, "disk-full", false},
-        {EDQUOT, "disk-full", false},      {EFBIG, "too-large", false},         {EROFS, "read-only", false},
+        {EDQUOT, "disk-full", false},      {EFBIG, "too-large", true},          {EROFS, "read-only", false},
         {ECANCELED, "interrupted", false},
     };
     int error = -failure.error;
@@ -136,7 +142,8 @@ static taskq_status report_failure(taskq_run *run, const taskq__file_job *job, t
 static taskq_status run_file(taskq_run *run, void *user)
 {
     taskq_error err = TASKQ_ERROR_INIT;
-    taskq__file_job job = {.root_fd = *(int *)user};
+    const file_handler *handler = user;
+    taskq__file_job job = {.root_fd = handler->root_fd, .bytes_max = handler->bytes_max};
     const struct operation *operation = NULL;
     taskq__doc *doc = NULL;
     taskq__buf content, result;
@@ -168,16 +175,31 @@ out:
     return status;
 }
 
-static void close_root(void *user)
+static void close_handler(void *user)
 {
-    close(*(int *)user);
-    free(user);
+    file_handler *handler = user;
+    close(handler->root_fd);
+    free(handler);
 }
 
 taskq_status taskq_worker_handle_file(taskq_worker *worker, const char *root, taskq_error *err)
 {
+    return taskq_worker_handle_file_with(worker, root, NULL, err);
+}
+
+taskq_status taskq_worker_handle_file_with(taskq_worker *worker, const char *root, const taskq_file_options *from,
+                                           taskq_error *err)
+{
     if (worker == NULL || root == NULL || root[0] == '\0') {
         return taskq__fail(err, TASKQ_EINVAL, "file handler: needs a worker and a root directory");
+    }
+    taskq_file_options options = TASKQ_FILE_OPTIONS_INIT;
+    if (from != NULL && from->struct_size >= sizeof(size_t)) {
+        memcpy(&options, from, from->struct_size < sizeof(options) ? from->struct_size : sizeof(options));
+    }
+    if ((from != NULL && from->struct_size < sizeof(size_t)) || options.file_bytes_max < 0) {
+        return taskq__fail(err, TASKQ_EINVAL,
+                           "file handler: options are set up with TASKQ_FILE_OPTIONS_INIT, and no bound is negative");
     }
     int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
@@ -192,11 +214,12 @@ taskq_status taskq_worker_handle_file(taskq_worker *worker, const char *root, ta
             "file root %s: this system's kernel cannot confine paths (openat2 is missing): the file handler stays off",
             root);
     }
-    int *user = malloc(sizeof(*user));
-    if (user == NULL) {
+    file_handler *handler = malloc(sizeof(*handler));
+    if (handler == NULL) {
         close(fd);
         return taskq__fail_memory(err);
     }
-    *user = fd;
-    return taskq__worker_handle_owned(worker, "file", run_file, user, close_root, err);
+    handler->root_fd = fd;
+    handler->bytes_max = options.file_bytes_max > 0 ? options.file_bytes_max : FILE_BYTES_MAX_DEFAULT;
+    return taskq__worker_handle_owned(worker, "file", run_file, handler, close_handler, err);
 }

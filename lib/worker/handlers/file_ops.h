@@ -19,6 +19,7 @@ typedef struct taskq__file_job {
     taskq_text content;    /* write and append: the bytes */
     bool base64;           /* read: hand it back so */
     bool overwrite, parents;
+    int64_t bytes_max; /* what may be made, copied or summed up */
 } taskq__file_job;
 
 /* What failed: errno is negative, 0 where the operation succeeded. `what` names the step, for people. */
@@ -38,5 +39,7 @@ taskq__file_op taskq__file_write, taskq__file_append, taskq__file_copy, taskq__f
 
 /* Opens a regular file for reading; -EISDIR and -EINVAL for what is none. `size` may be NULL. */
 int taskq__file_open_regular(int root_fd, const char *path, int64_t *size);
+/* As above, and -EFBIG where it is larger than `bytes_max` now. */
+int taskq__file_open_bounded(const taskq__file_job *job);
 
 #endif

@@ -44,6 +44,17 @@ int taskq__file_open_regular(int root_fd, const char *path, int64_t *size)
     return fd;
 }
 
+int taskq__file_open_bounded(const taskq__file_job *job)
+{
+    int64_t size = 0;
+    int fd = taskq__file_open_regular(job->root_fd, job->path, &size);
+    if (fd >= 0 && size > job->bytes_max) {
+        close(fd);
+        return -EFBIG;
+    }
+    return fd;
+}
+
 /* Up to `max` bytes from the file's beginning. */
 static int read_all(int fd, taskq__buf *out, size_t max)
 {
@@ -123,7 +134,7 @@ taskq__file_failure taskq__file_read(const taskq__file_job *job, taskq_run *run,
 
 taskq__file_failure taskq__file_checksum(const taskq__file_job *job, taskq_run *run, taskq__buf *result)
 {
-    int fd = taskq__file_open_regular(job->root_fd, job->path, NULL);
+    int fd = taskq__file_open_bounded(job);
     if (fd < 0) {
         return failed(fd, "open for reading");
     }
@@ -139,10 +150,11 @@ taskq__file_failure taskq__file_checksum(const taskq__file_job *job, taskq_run *
         if (got > 0) {
             taskq__sha256_add(sum, chunk, (size_t)got);
             bytes += got;
+            error = bytes > job->bytes_max ? -EFBIG : 0; /* it grows while it is read */
         } else if (errno != EINTR) {
             error = -errno;
         }
-        if (taskq_run_should_stop(run) != TASKQ_RUN_GOES_ON) {
+        if (error == 0 && taskq_run_should_stop(run) != TASKQ_RUN_GOES_ON) {
             error = -ECANCELED;
         }
     }

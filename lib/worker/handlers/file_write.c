@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -39,7 +40,8 @@ static int write_all(int fd, const char *data, size_t size)
     return 0;
 }
 
-static int copy_all(int from, int to, taskq_run *run, int64_t *bytes)
+/* `bytes` counts on from what is there, up to `bytes_max`: the file may grow while it is read. */
+static int copy_all(int from, int to, int64_t bytes_max, taskq_run *run, int64_t *bytes)
 {
     char chunk[CHUNK_BYTES];
     for (;;) {
@@ -49,6 +51,9 @@ static int copy_all(int from, int to, taskq_run *run, int64_t *bytes)
         }
         if (got < 0 && errno != EINTR) {
             return -errno;
+        }
+        if (got > 0 && *bytes + got > bytes_max) {
+            return -EFBIG;
         }
         int error = got > 0 ? write_all(to, chunk, (size_t)got) : 0;
         if (error != 0) {
@@ -70,6 +75,9 @@ struct draft {
 static int draft_open(const taskq__file_job *job, const char *path, struct draft *out)
 {
     out->fd = -1;
+    if ((uint64_t)job->content.size > (uint64_t)job->bytes_max) {
+        return -EFBIG;
+    }
     out->parent_fd = taskq__confine_parent(job->root_fd, path, job->parents, out->name);
     if (out->parent_fd < 0) {
         return out->parent_fd;
@@ -143,8 +151,8 @@ taskq__file_failure taskq__file_write(const taskq__file_job *job, taskq_run *run
 /* What is there already goes first; its mode is kept. */
 static int copy_existing(const struct draft *draft, const taskq__file_job *job, taskq_run *run)
 {
-    int64_t bytes = 0;
-    int fd = taskq__file_open_regular(job->root_fd, job->path, NULL);
+    int64_t bytes = (int64_t)job->content.size; /* which comes behind it */
+    int fd = taskq__file_open_bounded(job);
     if (fd == -ENOENT) {
         return 0;
     }
@@ -154,7 +162,7 @@ static int copy_existing(const struct draft *draft, const taskq__file_job *job, 
     struct stat info;
     int error = fstat(fd, &info) != 0 || fchmod(draft->fd, info.st_mode & 07777) != 0 ? -errno : 0;
     if (error == 0) {
-        error = copy_all(fd, draft->fd, run, &bytes);
+        error = copy_all(fd, draft->fd, job->bytes_max, run, &bytes);
     }
     close(fd);
     return error;
@@ -182,7 +190,7 @@ taskq__file_failure taskq__file_append(const taskq__file_job *job, taskq_run *ru
 taskq__file_failure taskq__file_copy(const taskq__file_job *job, taskq_run *run, taskq__buf *result)
 {
     int64_t bytes = 0;
-    int from = taskq__file_open_regular(job->root_fd, job->path, NULL);
+    int from = taskq__file_open_bounded(job);
     if (from < 0) {
         return failed(from, "open for reading");
     }
@@ -192,7 +200,7 @@ taskq__file_failure taskq__file_copy(const taskq__file_job *job, taskq_run *run,
         close(from);
         return failed(error, "make the copy");
     }
-    error = copy_all(from, draft.fd, run, &bytes);
+    error = copy_all(from, draft.fd, job->bytes_max, run, &bytes);
     close(from);
     if (error == 0) {
         error = lock_directory(draft.parent_fd, run);

@@ -4,8 +4,8 @@
  * here; connections, redirects and the policy's place in them are the transport's. Handles, and the connections in them, are kept from job to job.
  */
 #include "core/fail.h"
-#include "worker/handlers/address.h"
 #include "worker/handlers/http_payload.h"
+#include "worker/handlers/http_policy.h"
 #include "worker/handlers/http_result.h"
 #include "worker/run.h"
 
@@ -21,7 +21,7 @@
 #define IDLE_HANDLES_MAX 64 /* more are closed when their job ends */
 
 typedef struct http_handler {
-    bool allow_private;
+    taskq__http_policy policy;
     pthread_mutex_t lock;
     taskq__http *idle[IDLE_HANDLES_MAX]; /* guarded by lock */
     size_t idle_count;                   /* guarded by lock */
@@ -52,15 +52,22 @@ static void give_back(http_handler *handler, taskq__http *http)
     taskq__http_close(http);
 }
 
-static bool allow_public(void *user, const struct sockaddr *address, socklen_t size)
+/* What the transport hands back to us. */
+struct asked {
+    taskq_run *run;
+    const taskq__http_policy *policy;
+};
+
+static bool is_allowed(void *user, const char *host, const struct sockaddr *address, socklen_t size)
 {
-    (void)user;
-    return taskq__address_is_public(address, size);
+    const struct asked *asked = user;
+    return taskq__http_policy_allows(asked->policy, host, address, size);
 }
 
 static bool should_abort(void *user)
 {
-    return taskq_run_should_stop(user) != TASKQ_RUN_GOES_ON;
+    const struct asked *asked = user;
+    return taskq_run_should_stop(asked->run) != TASKQ_RUN_GOES_ON;
 }
 
 /* The URL for people: without the name and password that may stand in it, and cut. */
@@ -108,9 +115,11 @@ static taskq_status report_no_answer(taskq_run *run, const taskq__http_payload *
     if (final) {
         taskq_run_no_retry(run);
     }
-    const char *hint = reply->class == TASKQ__HTTP_REFUSED
-                           ? "; private, loopback and link-local addresses are refused unless the worker allows them"
-                           : "";
+    const char *hint =
+        reply->class == TASKQ__HTTP_REFUSED
+            ? "; private, loopback and link-local addresses are refused unless the worker allows them, and "
+              "so is what it denies"
+            : "";
     char url[SHOWN_URL_BYTES];
     show_url(payload->url, url);
     const char *class = taskq__http_class_name(reply->class);
@@ -146,6 +155,7 @@ static taskq_status call(taskq_run *run, http_handler *handler, const taskq__htt
     if (http == NULL) {
         return taskq_run_fail(run, "no-resources", "%s", err.text);
     }
+    struct asked asked = {run, &handler->policy};
     taskq__http_request request = TASKQ__HTTP_REQUEST_INIT;
     request.method = payload->method;
     request.url = payload->url;
@@ -156,10 +166,10 @@ static taskq_status call(taskq_run *run, http_handler *handler, const taskq__htt
     request.connect_timeout_ms = CONNECT_TIMEOUT_MS;
     request.redirects_max = payload->follow_redirects ? REDIRECTS_MAX : 0;
     request.body_bytes_max = payload->response_bytes_max;
-    request.allow = handler->allow_private ? NULL : allow_public;
+    request.allow = is_allowed;
     request.aborted = should_abort;
     request.wake_fd = taskq_run_fd(run);
-    request.user = run;
+    request.user = &asked;
 
     taskq_status status = taskq__http_call(http, &request, reply, &err);
     give_back(handler, http);
@@ -211,21 +221,31 @@ static void close_handler(void *user)
         taskq__http_close(handler->idle[i]);
     }
     pthread_mutex_destroy(&handler->lock);
+    taskq__http_policy_clear(&handler->policy);
     free(handler);
 }
 
-taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *options, taskq_error *err)
+taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *from, taskq_error *err)
 {
-    if (worker == NULL || (options != NULL && options->struct_size < sizeof(*options))) {
+    if (worker == NULL || (from != NULL && from->struct_size < sizeof(size_t))) {
         return taskq__fail(err, TASKQ_EINVAL,
                            "http handler: needs a worker, and options set up with TASKQ_HTTP_OPTIONS_INIT");
+    }
+    taskq_http_options options = TASKQ_HTTP_OPTIONS_INIT;
+    if (from != NULL) {
+        memcpy(&options, from, from->struct_size < sizeof(options) ? from->struct_size : sizeof(options));
     }
     http_handler *handler = calloc(1, sizeof(*handler));
     if (handler == NULL) {
         return taskq__fail_memory(err);
     }
-    handler->allow_private = options != NULL && options->allow_private;
+    taskq_status status = taskq__http_policy_read(&options, &handler->policy, err);
+    if (status != TASKQ_OK) {
+        free(handler);
+        return status;
+    }
     if (pthread_mutex_init(&handler->lock, NULL) != 0) {
+        taskq__http_policy_clear(&handler->policy);
         free(handler);
         return taskq__fail_memory(err);
     }

@@ -43,7 +43,7 @@ static bool is_framing(const char *name)
 {
     static const char *const names[] = {
         "content-length", "transfer-encoding", "connection", "keep-alive",       "te",
-        "trailer",        "upgrade",           "expect",     "proxy-connection",
+        "trailer",        "upgrade",           "expect",     "proxy-connection", "host",
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcasecmp(names[i], name) == 0) {
