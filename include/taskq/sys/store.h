@@ -115,8 +115,8 @@ typedef struct taskq_enqueue {
      * by this op hold more than TASKQ_CLAIM_BYTES_MAX above what the new ones do, a list is EINVAL; replayed, the rest of it comes
      * without result, error and progress. */
     taskq_job **results;
-    bool replayed;       /**< out: the key was there with the same digest; nothing was made now */
-    uint32_t made;       /**< out: how many were made (then or now); the others have `existing` set */
+    bool replayed; /**< out: the key was there with the same digest; nothing was made now */
+    uint32_t made; /**< out: how many were made (then or now); the others have `existing` set */
 } taskq_enqueue;
 
 typedef struct taskq_claim {
