@@ -6,8 +6,6 @@
  */
 #include "wire/json.h"
 
-#include "wire/emit.h"
-
 #include "core/fail.h"
 #include "core/scan.h"
 #include "core/text.h"
@@ -366,53 +364,4 @@ taskq_status taskq__value_bool(const taskq__value *object, const char *key, bool
     }
     *out = member != NULL ? cJSON_IsTrue(item_of(member)) != 0 : fallback;
     return TASKQ_OK;
-}
-
-/* ---- writing --------------------------------------------------------------------------------------------------- */
-
-static void write_scalar(taskq__buf *buf, const taskq__value *value)
-{
-    const cJSON *item = item_of(value);
-    int64_t number = 0;
-    if (cJSON_IsString(item)) {
-        taskq__emit_string(buf, taskq_text_of(item->valuestring));
-    } else if (taskq__value_as_int(value, -SAFE_INT_MAX, SAFE_INT_MAX, &number)) {
-        taskq__emit_int(buf, number);
-    } else if (cJSON_IsNumber(item)) {
-        taskq__emit_double(buf, item->valuedouble);
-    } else if (cJSON_IsBool(item)) {
-        taskq__emit_bool(buf, cJSON_IsTrue(item) != 0);
-    } else {
-        taskq__emit_raw(buf, (taskq_text){"null", 4});
-    }
-}
-
-/* Its own stack, as everywhere where JSON from outside is walked. */
-void taskq__value_write(taskq__buf *buf, const taskq__value *value)
-{
-    const cJSON *parents[TASKQ__JSON_DEEP_MAX + 1], *item = item_of(value);
-    size_t depth = 0;
-    while (item != NULL) {
-        bool object = cJSON_IsObject(item), array = cJSON_IsArray(item);
-        if (object || array) {
-            taskq__emit_open(buf, object ? '{' : '[');
-            parents[depth++] = item;
-            item = item->child;
-        } else {
-            write_scalar(buf, value_of(item));
-            item = depth > 0 ? item->next : NULL;
-        }
-        while (item == NULL && depth > 0) {
-            const cJSON *parent = parents[--depth];
-            taskq__emit_close(buf, cJSON_IsObject(parent) ? '}' : ']');
-            item = depth > 0 ? parent->next : NULL;
-        }
-        if (item != NULL) {
-            taskq__emit_comma(buf);
-            if (cJSON_IsObject(parents[depth - 1])) {
-                taskq__emit_string(buf, taskq_text_of(item->string));
-                taskq__emit_raw(buf, (taskq_text){":", 1});
-            }
-        }
-    }
 }

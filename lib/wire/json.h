@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A parsed JSON document for those who look around in one: job handlers reading their payload, and the command line. The strict pass of
+ * A parsed JSON document for those who look around in one: job handlers reading their payload. The strict pass of
  * core/scan.h comes first, so what is here is valid and ends where the text ends. A key that is given twice is an error for whoever
  * asks for it. Getters name the field at fault. They are exact in case and refuse integers that are none or not within 2^53 - 1.
  * A string with an escaped NUL in it is no string for the getters (a C string would be cut there): EINVAL, NULL from as_string; a key
@@ -10,7 +10,7 @@
 #ifndef TASKQ_WIRE_JSON_H
 #define TASKQ_WIRE_JSON_H
 
-#include "core/buf.h"
+#include <taskq/job.h>
 
 typedef struct taskq__doc taskq__doc;     /* a document, owned */
 typedef struct taskq__value taskq__value; /* a value in one, borrowed */
@@ -52,7 +52,5 @@ taskq_status taskq__value_bool(const taskq__value *object, const char *key, bool
 /* The value itself: of a string (NULL where it is none), of a number (false where it is no integer within min and max). */
 const char *taskq__value_as_string(const taskq__value *value);
 bool taskq__value_as_int(const taskq__value *value, int64_t min, int64_t max, int64_t *out);
-/* Written as compact JSON, for people: numbers as a double has them, strings up to an escaped NUL. */
-void taskq__value_write(taskq__buf *buf, const taskq__value *value);
 
 #endif

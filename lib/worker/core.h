@@ -22,9 +22,10 @@
 enum {
     TASKQ__CONCURRENCY_MAX = 1000,
     TASKQ__BEAT_EVERY_MS_MAX = 5000,
-    TASKQ__REQUEST_TIMEOUT_MS = 15000, /* of a report or heartbeat; a poll gets its wait on top */
-    TASKQ__CONNECT_TIMEOUT_MS = 3000,  /* another server is tried rather than waited for */
-    TASKQ__CONNECT_AT_END_MS = 1000,   /* once the worker is told to stop */
+    TASKQ__REQUEST_TIMEOUT_MS =
+        15000, /* of a report; a heartbeat of short leases has less, a poll gets its wait on top */
+    TASKQ__CONNECT_TIMEOUT_MS = 3000, /* another server is tried rather than waited for */
+    TASKQ__CONNECT_AT_END_MS = 1000,  /* once the worker is told to stop */
     TASKQ__REPORT_BODY_BYTES_MAX = 512 << 10,
     TASKQ__REPLY_BYTES_MAX = 64 << 20,
     TASKQ__LET_GO_AFTER_MS = 200, /* a handler that was told to stop and did not: its slot is given to another thread */

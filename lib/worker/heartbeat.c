@@ -7,11 +7,24 @@
 
 #include <stdio.h>
 
-enum { TOGETHER_MS = 100, RETRY_MS = 250 };
+enum { TOGETHER_MS = 100, RETRY_MS = 250, PATIENCE_MS_MIN = 1000 };
 
 static bool is_due(const taskq__task *task, int64_t now_ms)
 {
     return !task->beats_over && !task->sending && task->beat_at_ms <= now_ms;
+}
+
+/* A server that accepts and does not answer must not use up the lease while another one would: after a third of the shortest that
+ * travels in the request, which is when it was due, the next server is asked. */
+static int64_t patience_ms(const taskq_worker *worker)
+{
+    int64_t ms = TASKQ__REQUEST_TIMEOUT_MS;
+    for (const taskq__task *task = worker->first; task != NULL; task = task->next) {
+        if (task->beating && taskq_run_job(task->run)->lease_ms / 3 < ms) {
+            ms = taskq_run_job(task->run)->lease_ms / 3;
+        }
+    }
+    return ms < PATIENCE_MS_MIN ? PATIENCE_MS_MIN : ms;
 }
 
 static void write_beat(taskq__buf *buf, const taskq__task *task, bool first)
@@ -148,8 +161,8 @@ void taskq__heart_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in
         }
     }
     taskq__buf_add_string(&body, "]}");
-    heart->exchange = taskq__worker_post(worker, heart->server, "/jobs/heartbeat", &body, TASKQ__REQUEST_TIMEOUT_MS,
-                                         beats_done, worker);
+    heart->exchange =
+        taskq__worker_post(worker, heart->server, "/jobs/heartbeat", &body, patience_ms(worker), beats_done, worker);
     taskq__buf_clear(&body);
     if (heart->exchange == NULL) {
         take_back(worker, now_ms + RETRY_MS, false);

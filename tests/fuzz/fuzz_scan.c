@@ -2,11 +2,13 @@
 /*
  * For libFuzzer, outside of the normal build: any bytes through the scan and everything that reads its tape.
  *
- *     clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -Iinclude -Ilib tests/fuzz/fuzz_scan.c \
- *         lib/core/[!.]*.c lib/wire/[!.]*.c -lcjson -lm -o fuzz_scan && ./fuzz_scan -max_total_time=60 -max_len=4096
+ *     clang -g -O1 -std=c11 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -Iinclude -Ilib -Ibuild/lib \
+ *         tests/fuzz/fuzz_scan.c lib/core/[!.]*.c lib/wire/[!.]*.c -lcjson -lm -o fuzz_scan
+ *     ./fuzz_scan -max_total_time=60 -max_len=4096
  *
- * Besides the sanitizers' findings, a trap is: two faces of the scan that disagree, a span that is no JSON by itself, something
- * written that is none, a new job that does not come back as it was.
+ * from the root, after ./dev build, which makes a header. Besides the sanitizers' findings, a trap is: two faces of the scan that
+ * disagree, a span that is no JSON by itself, a document whose values are not as many as its tape's, a new job that does not come back
+ * as it was.
  */
 #include "core/text.h"
 #include "wire/json.h"
@@ -83,15 +85,31 @@ static void try_tape(const taskq__json *json, taskq_arena *arena)
     }
 }
 
-static void try_document(taskq_text text)
+/* Values in it, itself among them; as deep as the scan lets a document be. */
+static size_t count_values(const taskq__value *value)
+{
+    size_t count = 1;
+    for (const taskq__value *at = taskq__value_first(value); at != NULL; at = taskq__value_next(at)) {
+        count += count_values(at);
+    }
+    return count;
+}
+
+/* The same by the tape: all nodes but the keys. */
+static size_t count_tape(const taskq__json *json)
+{
+    size_t count = json->count;
+    for (uint32_t i = 0; i < json->count; i++) {
+        count -= json->nodes[i].kind == TASKQ__JSON_OBJECT ? json->nodes[i].count : 0;
+    }
+    return count;
+}
+
+static void try_document(taskq_text text, size_t values)
 {
     taskq__doc *doc = NULL;
-    taskq__buf buf;
     must(taskq__doc_parse(text, &doc, NULL) == TASKQ_OK);
-    taskq__buf_init(&buf, SIZE_MAX);
-    taskq__value_write(&buf, taskq__doc_root(doc));
-    must(taskq__json_check(taskq__buf_text(&buf), NULL) == TASKQ_OK);
-    taskq__buf_clear(&buf);
+    must(count_values(taskq__doc_root(doc)) == values);
     taskq__doc_free(doc);
 }
 
@@ -108,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_tape(&whole, arena);
         try_tape(&json, arena);
         try_records(&json, arena);
-        try_document(text);
+        try_document(text, count_tape(&whole));
     }
     taskq__arena_free(arena);
     return 0;

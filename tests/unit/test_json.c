@@ -29,15 +29,6 @@ static void teardown(void)
     taskq__doc_free(doc);
 }
 
-static void assert_written(const taskq__value *value, const char *wanted)
-{
-    taskq__buf buf;
-    taskq__buf_init(&buf, 1u << 20);
-    taskq__value_write(&buf, value);
-    ck_assert_str_eq(buf.data, wanted);
-    taskq__buf_clear(&buf);
-}
-
 START_TEST(what_the_scan_refuses_is_refused)
 {
     static const char *const rows[] = {"", "{", "{} x", "[1,]", "\"\xff\"", "{\"a\":01}", "\xef\xbb\xbf{}", "nul"};
@@ -242,7 +233,9 @@ START_TEST(numbers_of_any_length_are_read)
         (void)snprintf(text + at + sizes[i], sizeof text - at - sizes[i], "1,\"after\":[-1]}");
         parse(text);
         ck_assert_uint_eq(taskq__doc_span(doc, "n").size, sizes[i] + 3);
-        assert_written(taskq__value_member(root, "after"), "[-1]");
+        int64_t after = 0;
+        ck_assert(taskq__value_as_int(taskq__value_first(taskq__value_member(root, "after")), -1, 0, &after));
+        ck_assert_int_eq(after, -1);
         ck_assert_int_eq(taskq__value_kind_of(taskq__value_member(root, "n")), TASKQ__VALUE_NUMBER);
     }
 }
@@ -257,28 +250,6 @@ START_TEST(a_span_is_the_text_that_came)
     ck_assert_uint_eq(taskq__doc_span(doc, "b").size, 0);
     parse("[1]");
     ck_assert_uint_eq(taskq__doc_span(doc, "n").size, 0);
-}
-END_TEST
-
-START_TEST(values_are_written_compactly)
-{
-    static const struct {
-        const char *json, *wanted;
-    } rows[] = {{" { } ", "{}"},
-                {"[ ]", "[]"},
-                {"[ [ ] , { } , [ { \"a\" : [ ] } ] ]", "[[],{},[{\"a\":[]}]]"},
-                {"{ \"a\" : 1 , \"b\" : [ true , false , null ] , \"c\\n\" : \"d\\u00e9\\n\" }",
-                 "{\"a\":1,\"b\":[true,false,null],\"c\\n\":\"d\xc3\xa9\\n\"}"},
-                {"[1.5,-2,1e3,0.1]", "[1.5,-2,1000,0.1]"},
-                {"\"x\"", "\"x\""},
-                {"null", "null"}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        parse(rows[i].json);
-        assert_written(root, rows[i].wanted);
-    }
-    parse("{\"a\":[1,2],\"b\":3}");
-    assert_written(taskq__value_member(root, "a"), "[1,2]");
-    assert_written(taskq__value_first(taskq__value_member(root, "a")), "1");
 }
 END_TEST
 
@@ -304,4 +275,4 @@ TASKQ_TESTS_WITH(setup, teardown, what_the_scan_refuses_is_refused, a_text_that_
                  only_true_and_false_are_booleans, only_the_listed_keys_are_allowed_each_once,
                  a_string_with_an_escaped_nul_is_found_wherever_it_stands,
                  half_of_a_surrogate_pair_reads_as_a_replacement_character, numbers_of_any_length_are_read,
-                 a_span_is_the_text_that_came, values_are_written_compactly, a_list_with_a_payload_of_full_depth_is_read)
+                 a_span_is_the_text_that_came, a_list_with_a_payload_of_full_depth_is_read)

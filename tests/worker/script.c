@@ -162,6 +162,7 @@ static void heartbeat(script *s, const fake_request *request, fake_answer *answe
 {
     writer w = writer_begin();
     unsigned count = 0;
+    answer->hold = s->keeps_beats;
     put(&w, "{\"results\":[");
     for (const char *at = strstr(request->body, "{\"id\":"); at != NULL; at = strstr(at + 1, "{\"id\":")) {
         int64_t id = number_after(at, "{\"id\":");

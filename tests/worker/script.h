@@ -40,6 +40,7 @@ typedef struct script {
     char last_poll[64];
     bool empty_at_once; /* polls are not held */
     bool keeps_back;    /* a held poll's jobs are leased, its answer comes when the poll is asked again */
+    bool keeps_beats;   /* heartbeats are never answered */
     bool keeps_reports; /* reports are done, and their answer is kept back; then it is 500 */
     unsigned deaf;      /* so many repetitions do not end the poll that is held */
     char ended_poll[64];

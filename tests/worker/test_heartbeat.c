@@ -197,7 +197,43 @@ START_TEST(one_request_carries_all_that_are_due)
 }
 END_TEST
 
+static void is_alive(void *user, const fake_request *request, fake_answer *answer)
+{
+    (void)user;
+    (void)request;
+    answer->status = 503;
+}
+
+static bool was_asked(void *user)
+{
+    return fake_server_count(user, "/jobs/heartbeat") > 0;
+}
+
+/* A request has fifteen seconds, which is more than the lease has. */
+START_TEST(a_server_that_does_not_answer_does_not_use_up_the_lease)
+{
+    taskq_clock clock = fake_clock_face(&moved), real;
+    fake_server *other = fake_server_start(is_alive, NULL);
+    s.keeps_beats = true;
+    worker = script_worker(&s, fake_server_url(other), 1, &clock);
+    ck_assert_int_eq(taskq_worker_handle(worker, "t", gate_handler, g, NULL), TASKQ_OK);
+    script_add(&s, 3000, 600000);
+    script_drive(worker, is_running, worker);
+    fake_clock_advance(&moved, 1000);
+    taskq_clock_system(&real);
+    int64_t began = real.steady_ms(real.user);
+    script_drive(worker, was_asked, other);
+    ck_assert_int_lt(real.steady_ms(real.user) - began, 12000);
+    ck_assert_uint_eq(fake_server_count(s.server, "/jobs/heartbeat"), 1);
+    gate_open(g);
+    taskq_worker_close(worker);
+    worker = NULL;
+    fake_server_stop(other);
+}
+END_TEST
+
 TASKQ_TESTS_WITH(begin, end, a_lease_is_renewed_when_a_third_of_it_is_over, a_long_lease_is_renewed_every_five_seconds,
                  a_heartbeat_carries_progress_and_log, a_heartbeat_that_did_not_arrive_is_sent_again_with_its_log,
                  a_cancel_reaches_the_handler, a_lost_lease_reaches_the_handler_and_nothing_is_reported,
-                 the_time_out_reaches_the_handler, one_request_carries_all_that_are_due)
+                 the_time_out_reaches_the_handler, one_request_carries_all_that_are_due,
+                 a_server_that_does_not_answer_does_not_use_up_the_lease)
