@@ -15,7 +15,7 @@
 #include <taskq/server.h>
 #include <taskq/sqlite.h>
 
-enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256, HEAPS = 2 };
+enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256, HEAPS = 2, LARGE_BYTES = 512 << 10 };
 
 static const option_spec specs[] = {
     {"listen", 0, OPTION_LIST, "ADDRESS:PORT", "where to listen; port 0 picks one", "127.0.0.1:7070", 0, 0, NULL},
@@ -282,6 +282,9 @@ int main(int argc, char **argv)
 {
     /* glibc gives threads heaps of their own, eight a core, and what a thread that idles now once freed there stays with it. */
     (void)mallopt(M_ARENA_MAX, HEAPS);
+    /* And the bound from which on a block has pages of its own, to be given back when it is freed, would grow with the blocks: after
+     * some large requests at once their memory would stay. Said once, it stays where it is. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
     options *opts = options_parse(&table, 1, argc, argv, 0);
     if (opts == NULL) {
         return EXIT_USAGE;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What clients may use up without holding others: descriptors, and the time of a server that is to end."""
+"""What clients may use up without holding others: descriptors, memory, and the time of a server that is to end."""
 import resource
 import signal
+import threading
 import time
 import unittest
 
@@ -16,6 +17,11 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
         fields = stat.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_megabytes(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * resource.getpagesize() >> 20
 
 
 class Scarce(FreshServerCase):
@@ -47,6 +53,28 @@ class Scarce(FreshServerCase):
         server.program.send_signal(signal.SIGTERM)
         self.assertEqual(server.program.wait(), 0)
         self.assertLess(time.monotonic() - began, SEND_SECONDS / 2)
+
+    def test_memory_of_many_large_requests_at_once_is_given_back(self):
+        server = self.fresh_server()
+        body = '{"type":"t","x":[' + ",".join(["0"] * 500_000) + "]}"
+
+        def ask():
+            with server.raw() as client:
+                client.send(f"POST /jobs HTTP/1.1\r\nHost: {client.authority}\r\nContent-Type: application/json\r\n"
+                            f"Content-Length: {len(body)}\r\n\r\n{body}")
+                self.assertTrue(client.socket.recv(1))
+
+        for _ in range(2):
+            threads = [threading.Thread(target=ask) for _ in range(60)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        deadline = time.monotonic() + 60
+        while resident_megabytes(server.program.pid) > 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertLess(resident_megabytes(server.program.pid), 200)
+        server.finish()
 
 
 if __name__ == "__main__":
