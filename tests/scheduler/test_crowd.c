@@ -79,8 +79,9 @@ int sched_yield(void)
 static void setup(void)
 {
     fixture_setup();
-    started = joined = yields = 0;
-    come_at_each = come_left = came = 0;
+    started = 0;
+    yields = 0;
+    joined = come_at_each = come_left = came = 0;
 }
 
 /* One commit of one call, and after it one of so many. */
