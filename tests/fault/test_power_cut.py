@@ -19,6 +19,13 @@ LARGE_FRAMES = 1000
 WITHOUT_PAYLOAD = "SELECT count(*) FROM taskq_jobs WHERE id NOT IN (SELECT id FROM taskq_payloads)"
 
 
+class ServerOnDisk(Server):
+    """Ends with the test, however that ends: it would keep the disk."""
+
+    def command(self, *arguments):
+        return ["setpriv", "--pdeathsig", "KILL", *super().command(*arguments)]
+
+
 class PowerCut(FreshServerCase):
     def setUp(self):
         super().setUp()
@@ -29,7 +36,7 @@ class PowerCut(FreshServerCase):
         self.ledger = Ledger(self, self.queue)
 
     def server_on_disk(self, durability):
-        server = Server("--durability", durability, "--sweep-interval", "20ms")
+        server = ServerOnDisk("--durability", durability, "--sweep-interval", "20ms")
         self.addCleanup(server.discard)
         server.db = str(self.disk.place / "taskq.db")
         self.log = Log(server.db)

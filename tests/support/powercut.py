@@ -5,7 +5,7 @@ The disk is an ext4 image on a loop device. EXT4_IOC_SHUTDOWN without a flush of
 flushed, and lets nothing more through; mounting it again replays the journal as after a real cut. What it does not show is a
 device that loses what it said was flushed.
 
-Everything is mounted in a mount namespace of this process alone, image included: however the process ends, nothing is left.
+Everything is mounted in a mount namespace of this process alone, image included: however the process ends, no mount and no loop device is left.
 """
 import ctypes
 import fcntl

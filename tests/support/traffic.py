@@ -8,6 +8,7 @@ from parallel import Task
 from shape import check_job
 
 LOST = (OSError, http.client.HTTPException)
+LEASE_MS = 3600000  # no job comes back while rounds go on
 
 
 class Refused(Exception):
@@ -34,6 +35,7 @@ class Load:
 
     def __init__(self, server, queue, number, filler=""):
         self.server, self.queue, self.number, self.filler = server, queue, number, filler
+        self.kind = {"type": "t", "queue": queue, "lease_ms": LEASE_MS}
         self.lock, self.asked_to_end = threading.Lock(), threading.Event()
         self.made, self.held, self.done, self.refused = [], {}, {}, []
         works = (self.single, self.single, self.lists, self.lists, self.consume, self.consume_lists)
@@ -56,12 +58,12 @@ class Load:
 
     def single(self, client, step):
         payload = {"round": self.number, "step": step, "filler": self.filler}
-        job = client.enqueue(type="t", queue=self.queue, payload=payload)
+        job = client.enqueue(**self.kind, payload=payload)
         with self.lock:
             self.made.append(job["id"])
 
     def lists(self, client, step):
-        jobs = client.enqueue_many([{"type": "t", "queue": self.queue, "payload": [step, i]} for i in range(20)])
+        jobs = client.enqueue_many([{**self.kind, "payload": [step, i]} for i in range(20)])
         with self.lock:
             self.made += [job["id"] for job in jobs]
 
