@@ -410,15 +410,16 @@ START_TEST(a_claim_that_takes_a_part_of_what_became_ready_hands_the_rest_on)
     enum { QUEUES = 300, EAGER = 3 };
     claimant ones[EAGER + 1];
     char names[QUEUES][16];
-    for (uint32_t i = 0; i <= EAGER; i++) {
+    for (uint32_t i = 0; i < QUEUES; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "q%u", i);
+    }
+    for (uint32_t i = 0; i <= EAGER; i++) {
         claimant_init(&ones[i], names[i], NULL, LONG_MS);
         ones[i].options.limit = i < EAGER ? TASKQ_CLAIM_JOBS_MAX : 1;
         claimant_start(&ones[i]);
         await_parked(i + 1);
     }
     for (uint32_t i = 0; i < QUEUES; i++) {
-        (void)snprintf(names[i], sizeof(names[i]), "q%u", i);
         taskq_new_job job = new_job(names[i], "t");
         job.has_delay = true;
         job.delay_ms = 1000;

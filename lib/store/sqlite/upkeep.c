@@ -78,9 +78,11 @@ static taskq_status upkeep_locked(taskq__db *db, bool idle, taskq_error *err)
     if (db->wal_pages < db->wal_tried) {
         db->wal_tried = 0; /* it has started over */
     }
-    if (idle && db->wal_pages > db->wal_tried) {
-        bool large = db->host_owned || bytes_of(log_of(db)) > KEPT_BYTES;
-        return checkpoint(db, large ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART, err);
+    /* A log that was copied back under load is as long as it was: it is cut although nothing is left to copy. */
+    bool large = idle && bytes_of(log_of(db)) > KEPT_BYTES;
+    if (idle && (large || db->wal_pages > db->wal_tried)) {
+        bool cut = large || db->host_owned;
+        return checkpoint(db, cut ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART, err);
     }
     if (!idle && !db->host_owned && db->durability == TASKQ_DURABILITY_FULL) {
         grow_log(db);
