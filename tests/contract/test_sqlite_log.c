@@ -301,6 +301,23 @@ START_TEST(a_log_that_grew_behind_a_reader_starts_over_without_it_and_is_cut_whe
 }
 END_TEST
 
+START_TEST(what_a_reader_kept_from_being_copied_back_is_when_idle_without_it)
+{
+    sqlite3 *reader = open_reader();
+    make_jobs(5);
+    run_sql(reader, "BEGIN; SELECT count(*) FROM taskq_jobs");
+    write_and_delete_large_jobs(80, LOG_BYTES_MAX); /* the last rounds wait for the reader, in vain */
+    int64_t bytes = log_bytes();
+    upkeep(true);
+    ck_assert_int_eq(log_bytes(), bytes);
+    run_sql(reader, "COMMIT");
+    upkeep(true);
+    ck_assert_int_eq(log_bytes(), 0);
+    assert_recovers(5);
+    sqlite3_close(reader);
+}
+END_TEST
+
 /* Two that hand over to each other: at no instant is none of them reading. */
 typedef struct readers {
     pthread_mutex_t lock;
@@ -365,4 +382,5 @@ TASKQ_TESTS_WITH(setup, contract_teardown, the_log_grows_in_strides_and_a_copy_w
                  a_log_that_was_written_over_to_its_end_recovers_and_grows_on,
                  a_store_that_was_closed_and_opened_again_goes_on, without_a_flush_a_commit_the_log_does_not_grow_ahead,
                  a_log_that_grew_behind_a_reader_starts_over_without_it_and_is_cut_when_idle,
+                 what_a_reader_kept_from_being_copied_back_is_when_idle_without_it,
                  the_log_is_bounded_though_somebody_reads_at_every_instant)
