@@ -125,7 +125,7 @@ static int ask(const cli_call *cli)
         fprintf(stderr, "%s every job that fits? [y/N] ", cli->arguments[0]);
     } else {
         fprintf(stderr, "%s %s%" PRId64 " jobs that fit? [y/N] ", cli->arguments[0],
-                count >= COUNT_MAX ? "more than " : "", count);
+                count >= COUNT_MAX ? "at least " : "", count);
     }
     char answer[16];
     if (fgets(answer, sizeof(answer), stdin) == NULL || (answer[0] != 'y' && answer[0] != 'Y')) {
