@@ -6,6 +6,7 @@
 #ifndef TASKQ_TASKQ_H
 #define TASKQ_TASKQ_H
 
+#include <taskq/alloc.h>
 #include <taskq/client.h>
 #include <taskq/clock.h>
 #include <taskq/export.h>
