@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* The PostgreSQL store's object: one session that commits (the line's leader has it alone), a pool of sessions for reads, one
+ * for notifications. Each makes its own connection again when it is lost. */
+#ifndef TASKQ_STORE_POSTGRES_PG_H
+#define TASKQ_STORE_POSTGRES_PG_H
+
+#include <taskq/postgres.h>
+#include <taskq/sys/store.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/postgres/schema.h"
+#include "store/postgres/session.h"
+
+typedef struct taskq__pg_floors taskq__pg_floors;     /* claims: where each ready range begins, see floors.h */
+typedef struct taskq__pg_notifier taskq__pg_notifier; /* notify.c */
+typedef struct taskq__pg_pool taskq__pg_pool;         /* pool.c */
+
+typedef struct taskq__pg {
+    taskq_allocator allocator;
+    taskq_log log;
+    char *conninfo;
+    char schema[TASKQ__PG_SCHEMA_BYTES_MAX + 1];
+    bool pooled;
+
+    int64_t server; /* drawn at open: names this store's batches in the database */
+    /* the leader's alone: commit, upkeep, close */
+    taskq__pg_session *committer;
+    int64_t batch_number;
+    taskq__pg_floors *floors;
+
+    taskq__pg_pool *readers;
+    taskq__pg_notifier *notifier; /* NULL where pooled */
+} taskq__pg;
+
+/* ---- the slots of the ops table, each in the file of its name */
+taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err);
+taskq_status taskq__pg_get(void *self, int64_t id, uint32_t parts, taskq_now now, taskq_arena *arena, taskq_job **out,
+                           taskq_error *err);
+taskq_status taskq__pg_list(void *self, const taskq_filter *filter, taskq_now now, taskq_arena *arena, taskq_page *out,
+                            taskq_error *err);
+taskq_status taskq__pg_counts(void *self, const taskq_text *queue, taskq_now now, taskq_arena *arena, taskq_counts *out,
+                              taskq_error *err);
+taskq_status taskq__pg_next_due(void *self, taskq_now *out, taskq_error *err);
+taskq_status taskq__pg_ping(void *self, taskq_error *err);
+taskq_status taskq__pg_upkeep(void *self, bool idle, taskq_error *err);
+int taskq__pg_wake_fd(void *self);
+taskq_status taskq__pg_wake_read(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);
+taskq_status taskq__pg_announce(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err);
+
+#endif
