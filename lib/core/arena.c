@@ -2,13 +2,14 @@
 /*
  * Memory that goes all at once. A request, a page of jobs or a batch makes hundreds of small allocations
  * with one lifetime; here each is an addition, and forgetting to free one is impossible. The first block
- * lies in the arena itself, so a small request costs one malloc in all. Under AddressSanitizer what was not
+ * lies in the arena itself, so a small request costs one allocation in all. Under AddressSanitizer what was not
  * handed out is poisoned, so that an overflow inside an arena is found as one behind a malloc would be.
  */
 #include "core/arena.h"
 
+#include "core/alloc.h"
+
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -44,7 +45,8 @@ struct taskq_arena {
     block *current; /* where small requests go; the rest of the list hangs behind it */
     size_t used, bytes_max;
     size_t next_bytes; /* capacity of the next ordinary block */
-    block *first;      /* lies behind this struct, in the same malloc */
+    block *first;      /* lies behind this struct, in the same allocation */
+    taskq_allocator allocator;
 };
 
 /* The arena's struct rounded up, so that the block behind it is aligned. */
@@ -62,19 +64,20 @@ static void block_init(block *made, size_t capacity, bool ordinary)
     POISON(made->data, capacity);
 }
 
-static void block_free(block *gone)
+static void block_free(taskq_arena *arena, block *gone)
 {
     UNPOISON(gone->data, gone->capacity);
-    free(gone);
+    taskq__free(&arena->allocator, gone);
 }
 
-taskq_arena *taskq__arena_new(size_t bytes_max)
+taskq_arena *taskq__arena_new(const taskq_allocator *a, size_t bytes_max)
 {
-    char *memory = malloc(head_bytes() + sizeof(block) + FIRST_BYTES);
+    char *memory = taskq__resize(a, NULL, head_bytes() + sizeof(block) + FIRST_BYTES);
     if (memory == NULL) {
         return NULL;
     }
     taskq_arena *arena = (taskq_arena *)(void *)memory;
+    arena->allocator = a == NULL ? (taskq_allocator)TASKQ_ALLOCATOR_INIT : *a;
     arena->first = (block *)(void *)(memory + head_bytes());
     block_init(arena->first, FIRST_BYTES, true);
     arena->current = arena->first;
@@ -92,11 +95,12 @@ void taskq__arena_free(taskq_arena *arena)
     for (block *at = arena->current, *next; at != NULL; at = next) {
         next = at->next;
         if (at != arena->first) {
-            block_free(at);
+            block_free(arena, at);
         }
     }
     UNPOISON(arena->first->data, arena->first->capacity);
-    free(arena);
+    taskq_allocator allocator = arena->allocator;
+    taskq__free(&allocator, arena);
 }
 
 void taskq__arena_reset(taskq_arena *arena)
@@ -109,11 +113,11 @@ void taskq__arena_reset(taskq_arena *arena)
         }
         if (at->ordinary && at->capacity > kept->capacity) {
             if (kept != arena->first) {
-                block_free(kept);
+                block_free(arena, kept);
             }
             kept = at;
         } else {
-            block_free(at);
+            block_free(arena, at);
         }
     }
     block_init(arena->first, FIRST_BYTES, true);
@@ -125,14 +129,19 @@ void taskq__arena_reset(taskq_arena *arena)
     arena->used = 0;
 }
 
+const taskq_allocator *taskq__arena_allocator(const taskq_arena *arena)
+{
+    return &arena->allocator;
+}
+
 size_t taskq__arena_used(const taskq_arena *arena)
 {
     return arena->used;
 }
 
-static block *block_new(size_t capacity, bool ordinary)
+static block *block_new(taskq_arena *arena, size_t capacity, bool ordinary)
 {
-    block *made = malloc(sizeof(block) + capacity);
+    block *made = taskq__resize(&arena->allocator, NULL, sizeof(block) + capacity);
     if (made != NULL) {
         block_init(made, capacity, ordinary);
     }
@@ -144,7 +153,7 @@ static block *block_new(size_t capacity, bool ordinary)
 static block *add_block(taskq_arena *arena, size_t size)
 {
     bool ordinary = size <= arena->next_bytes;
-    block *made = block_new(ordinary ? arena->next_bytes : size, ordinary);
+    block *made = block_new(arena, ordinary ? arena->next_bytes : size, ordinary);
     if (made == NULL) {
         return NULL;
     }

@@ -6,22 +6,23 @@
  */
 #include "core/buf.h"
 
+#include "core/alloc.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_CAPACITY = 256, INT64_CHARS_MAX = 20 };
 
-void taskq__buf_init(taskq__buf *buf, size_t max)
+void taskq__buf_init(taskq__buf *buf, const taskq_allocator *a, size_t max)
 {
-    *buf = (taskq__buf){NULL, 0, 0, max, false};
+    *buf = (taskq__buf){NULL, 0, 0, max, false, a};
 }
 
 void taskq__buf_clear(taskq__buf *buf)
 {
-    free(buf->data);
-    taskq__buf_init(buf, buf->max);
+    taskq__free(buf->allocator, buf->data);
+    taskq__buf_init(buf, buf->allocator, buf->max);
 }
 
 void taskq__buf_rewind(taskq__buf *buf)
@@ -43,7 +44,7 @@ static bool grow(taskq__buf *buf, size_t needed)
     if (buf->max < SIZE_MAX && capacity > buf->max + 1) {
         capacity = buf->max + 1; /* at least `needed`, which is within the bound */
     }
-    char *data = realloc(buf->data, capacity);
+    char *data = taskq__resize(buf->allocator, buf->data, capacity);
     if (data == NULL) {
         buf->failed = true;
         return false;

@@ -4,16 +4,18 @@
 #ifndef TASKQ_CORE_BUF_H
 #define TASKQ_CORE_BUF_H
 
+#include <taskq/alloc.h>
 #include <taskq/job.h>
 
 typedef struct taskq__buf {
     char *data; /* NUL behind size once something was appended */
     size_t size, capacity, max;
     bool failed;
+    const taskq_allocator *allocator; /* borrowed until it is cleared */
 } taskq__buf;
 
-void taskq__buf_init(taskq__buf *buf, size_t max);
-void taskq__buf_clear(taskq__buf *buf);  /* frees; leaves it as init with the same max */
+void taskq__buf_init(taskq__buf *buf, const taskq_allocator *a, size_t max); /* `a` NULL: the C library */
+void taskq__buf_clear(taskq__buf *buf);  /* frees; leaves it as init with the same allocator and max */
 void taskq__buf_rewind(taskq__buf *buf); /* empties, keeps the memory, forgets a failure */
 void taskq__buf_add(taskq__buf *buf, const void *data, size_t size);
 void taskq__buf_add_text(taskq__buf *buf, taskq_text text);

@@ -19,9 +19,9 @@ struct taskq_queues {
     uint32_t count;
 };
 
-taskq_jobs *taskq__jobs_new(void)
+taskq_jobs *taskq__jobs_new(const taskq_allocator *a)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(a, 0);
     if (arena == NULL) {
         return NULL;
     }
@@ -68,9 +68,9 @@ void taskq_jobs_free(taskq_jobs *list)
     }
 }
 
-taskq_queues *taskq__queues_new(void)
+taskq_queues *taskq__queues_new(const taskq_allocator *a)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(a, 0);
     if (arena == NULL) {
         return NULL;
     }

@@ -5,13 +5,13 @@
 
 #include "core/arena.h"
 
-/* An empty list with an arena of its own; the arena is freed with the list. NULL: no memory. */
-taskq_jobs *taskq__jobs_new(void);
+/* An empty list with an arena of its own; the arena is freed with the list and keeps a copy of the allocator. NULL: no memory. */
+taskq_jobs *taskq__jobs_new(const taskq_allocator *a);
 taskq_arena *taskq__jobs_arena(taskq_jobs *list);
 /* `jobs` lives in the list's arena. */
 void taskq__jobs_set(taskq_jobs *list, taskq_job **jobs, uint32_t count, int64_t next_before_id);
 
-taskq_queues *taskq__queues_new(void);
+taskq_queues *taskq__queues_new(const taskq_allocator *a);
 taskq_arena *taskq__queues_arena(taskq_queues *list);
 void taskq__queues_set(taskq_queues *list, const taskq_queue *queues, uint32_t count);
 

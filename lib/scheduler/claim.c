@@ -174,7 +174,7 @@ taskq_status taskq_scheduler_claim(taskq_scheduler *scheduler, const taskq_claim
     taskq__call call = {.count = 0};
     taskq__claim_work work;
     work.nodes = work.few;
-    taskq_jobs *list = taskq__jobs_new();
+    taskq_jobs *list = taskq__jobs_new(NULL);
     if (!list) {
         status = taskq__fail_memory(err);
         goto out;

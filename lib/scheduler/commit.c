@@ -24,7 +24,7 @@ taskq_status taskq__line_open(const taskq__line_options *options, taskq__line **
     line->seed = taskq__rng_next(options->rng);
     line->names.seed = taskq__rng_next(options->rng);
     line->shared = (taskq__store_flags(options->store) & TASKQ_STORE_SHARED) != 0;
-    line->arena = taskq__arena_new(0);
+    line->arena = taskq__arena_new(NULL, 0);
     taskq_status status = taskq__waiters_init(&line->waiters, err);
     if (status == TASKQ_OK && !line->arena) {
         status = taskq__fail_memory(err);

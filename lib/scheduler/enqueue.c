@@ -106,7 +106,7 @@ taskq_status taskq_scheduler_enqueue(taskq_scheduler *scheduler, const taskq_new
         return status;
     }
     taskq_enqueue enqueue = {.jobs = jobs, .count = count, .keep_ms = IDEMPOTENCY_KEEP_MS, .wants_jobs = out != NULL};
-    taskq_jobs *list = taskq__jobs_new();
+    taskq_jobs *list = taskq__jobs_new(NULL);
     taskq_arena *arena = list ? taskq__jobs_arena(list) : NULL;
     if (!list) {
         status = taskq__fail_memory(err);

@@ -79,9 +79,9 @@ taskq__seat *taskq__seat_new(taskq__pool *pool)
     seat->pool = pool;
     seat->fd = -1;
     pthread_mutex_init(&seat->lock, NULL);
-    taskq__buf_init(&seat->body, pool->body_bytes_max);
-    taskq__buf_init(&seat->head, SIZE_MAX / 2);
-    taskq__buf_init(&seat->reply.body, SIZE_MAX / 2);
+    taskq__buf_init(&seat->body, NULL, pool->body_bytes_max);
+    taskq__buf_init(&seat->head, NULL, SIZE_MAX / 2);
+    taskq__buf_init(&seat->reply.body, NULL, SIZE_MAX / 2);
     pthread_mutex_lock(&pool->lock);
     seat->next = pool->seats;
     pool->seats = seat;
@@ -261,7 +261,7 @@ bool taskq__seat_prepare(taskq__seat *seat)
     taskq__buf_rewind(&seat->body);
     taskq__buf_rewind(&reply->body);
     if (seat->arena == NULL) {
-        seat->arena = taskq__arena_new(seat->pool->body_bytes_max * ARENA_FACTOR + (4u << 20));
+        seat->arena = taskq__arena_new(NULL, seat->pool->body_bytes_max * ARENA_FACTOR + (4u << 20));
     }
     return seat->arena != NULL;
 }

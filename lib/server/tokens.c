@@ -69,7 +69,7 @@ taskq_status taskq__tokens_new(taskq_tokens **out, taskq_error *err)
     if (tokens == NULL) {
         return taskq__fail_memory(err);
     }
-    tokens->arena = taskq__arena_new(0);
+    tokens->arena = taskq__arena_new(NULL, 0);
     if (tokens->arena == NULL) {
         free(tokens);
         return taskq__fail_memory(err);
@@ -300,7 +300,7 @@ taskq_status taskq__tokens_parse(taskq_text text, taskq_tokens **out, taskq_erro
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq_arena *scratch = taskq__arena_new(0);
+    taskq_arena *scratch = taskq__arena_new(NULL, 0);
     status = scratch != NULL ? TASKQ_OK : taskq__fail_memory(&why);
     int number = 1;
     for (taskq_text rest = text; status == TASKQ_OK && rest.size > 0; number++) {

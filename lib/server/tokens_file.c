@@ -71,7 +71,7 @@ static taskq_status read_open(int fd, const char *path, taskq_tokens **out, task
 {
     taskq__buf text;
     taskq_error why = TASKQ_ERROR_INIT;
-    taskq__buf_init(&text, FILE_BYTES_MAX);
+    taskq__buf_init(&text, NULL, FILE_BYTES_MAX);
     taskq_status status = check_file(fd, path, err);
     if (status == TASKQ_OK) {
         status = read_text(fd, path, &text, err);
@@ -217,7 +217,7 @@ static taskq_status put_in_place(const change *self, taskq_text text, taskq_erro
 static taskq_status change_write(change *self, taskq_error *err)
 {
     taskq__buf text;
-    taskq__buf_init(&text, FILE_BYTES_MAX);
+    taskq__buf_init(&text, NULL, FILE_BYTES_MAX);
     taskq__tokens_write(self->tokens, &text);
     taskq_status status = text.failed
                               ? taskq__fail(err, TASKQ_ELIMIT, "the file would be larger than %d bytes", FILE_BYTES_MAX)

@@ -6,13 +6,14 @@
  */
 #include "store/store.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct taskq_store {
+    taskq_allocator allocator;
     const taskq_store_ops *ops;
     void *self;
 };
@@ -25,7 +26,8 @@ static bool ops_has(const taskq_store_ops *ops, size_t slot_end)
 /* Optional slots may lie beyond the end of a table that was built against an older header. */
 #define HAS(ops, slot) (ops_has(ops, offsetof(taskq_store_ops, slot) + sizeof((ops)->slot)) && (ops)->slot != NULL)
 
-taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, taskq_store **out, taskq_error *err)
+taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, const taskq_allocator *allocator,
+                              taskq_store **out, taskq_error *err)
 {
     if (ops == NULL || out == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "a store needs a table of functions and a place to put it");
@@ -46,10 +48,11 @@ taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, taskq_stor
             return taskq__fail(err, TASKQ_EINVAL, "the store's table has no %s", required[i].name);
         }
     }
-    taskq_store *store = malloc(sizeof(*store));
+    taskq_store *store = taskq__alloc(allocator, sizeof(*store));
     if (store == NULL) {
         return taskq__fail_memory(err);
     }
+    store->allocator = allocator == NULL ? (taskq_allocator)TASKQ_ALLOCATOR_INIT : *allocator;
     store->ops = ops;
     store->self = self;
     *out = store;
@@ -59,8 +62,9 @@ taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, taskq_stor
 void taskq_store_close(taskq_store *store)
 {
     if (store != NULL) {
+        taskq_allocator allocator = store->allocator;
         store->ops->close(store->self);
-        free(store);
+        taskq__free(&allocator, store);
     }
 }
 

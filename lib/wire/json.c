@@ -6,6 +6,7 @@
  */
 #include "wire/json.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "core/scan.h"
 #include "core/text.h"
@@ -24,6 +25,7 @@ enum { CJSON_NUMBER_BYTES = 64 }; /* its buffer for one, the closing NUL among t
 enum { CUT = 1 };                 /* in valueint of a string, which cJSON leaves 0: it has an escaped NUL */
 
 struct taskq__doc {
+    const taskq_allocator *allocator;
     taskq_arena *arena; /* the text's copy and the tape */
     taskq__json json;
     cJSON *root;
@@ -158,13 +160,14 @@ static taskq_status parse(taskq_text text, taskq__doc *doc, taskq_error *err)
     return TASKQ_OK;
 }
 
-taskq_status taskq__doc_parse(taskq_text text, taskq__doc **out, taskq_error *err)
+taskq_status taskq__doc_parse(const taskq_allocator *a, taskq_text text, taskq__doc **out, taskq_error *err)
 {
-    taskq__doc *doc = calloc(1, sizeof *doc);
-    if (doc == NULL || (doc->arena = taskq__arena_new(0)) == NULL) {
-        free(doc);
+    taskq__doc *doc = taskq__alloc(a, sizeof *doc);
+    if (doc == NULL || (doc->arena = taskq__arena_new(a, 0)) == NULL) {
+        taskq__free(a, doc);
         return taskq__fail_memory(err);
     }
+    doc->allocator = a;
     taskq_status status = parse(text, doc, err);
     if (status != TASKQ_OK) {
         taskq__doc_free(doc);
@@ -179,7 +182,7 @@ void taskq__doc_free(taskq__doc *doc)
     if (doc != NULL) {
         cJSON_Delete(doc->root);
         taskq__arena_free(doc->arena);
-        free(doc);
+        taskq__free(doc->allocator, doc);
     }
 }
 

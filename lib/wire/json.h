@@ -10,13 +10,15 @@
 #ifndef TASKQ_WIRE_JSON_H
 #define TASKQ_WIRE_JSON_H
 
+#include <taskq/alloc.h>
 #include <taskq/job.h>
 
 typedef struct taskq__doc taskq__doc;     /* a document, owned */
 typedef struct taskq__value taskq__value; /* a value in one, borrowed */
 
-/* ESYNTAX, ELIMIT, ENOMEM as taskq__json_scan. The text is copied. */
-taskq_status taskq__doc_parse(taskq_text text, taskq__doc **out, taskq_error *err);
+/* ESYNTAX, ELIMIT, ENOMEM as taskq__json_scan. The text is copied; `a` is borrowed as long as the document lives, what cJSON allocates comes from
+ * cJSON's own hooks. */
+taskq_status taskq__doc_parse(const taskq_allocator *a, taskq_text text, taskq__doc **out, taskq_error *err);
 void taskq__doc_free(taskq__doc *doc);
 const taskq__value *taskq__doc_root(const taskq__doc *doc);
 /* The value of a top-level member as the text that came; size 0: there is none. Lives as long as the document. */

@@ -8,6 +8,7 @@
 #include "wire/fields.h"
 #include "wire/record.h"
 
+#include "core/arena.h"
 #include "core/fail.h"
 #include "core/text.h"
 
@@ -60,7 +61,7 @@ static taskq_status read_error(const taskq__reader *reader, uint32_t node, const
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq__buf_init(&buf, SIZE_MAX);
+    taskq__buf_init(&buf, taskq__arena_allocator(reader->arena), SIZE_MAX);
     taskq__wire_write_error(&buf, texts.code, texts.message, texts.trace);
     return keep(&buf, reader->arena, place, reader->err);
 }
@@ -194,7 +195,7 @@ static taskq_status read_progress(const taskq__reader *reader, uint32_t node, co
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq__buf_init(&buf, SIZE_MAX);
+    taskq__buf_init(&buf, taskq__arena_allocator(reader->arena), SIZE_MAX);
     taskq__emit_open(&buf, '{');
     if ((given & 1u << PROGRESS_PERCENT) != 0) {
         int whole = (int)fields.percent; /* 50 came as 50, as a rule, and goes on so */

@@ -79,7 +79,7 @@ void taskq__http_close(taskq__http *http)
 void taskq__http_reply_init(taskq__http_reply *reply)
 {
     *reply = (taskq__http_reply){.class = TASKQ__HTTP_BROKEN};
-    taskq__buf_init(&reply->body, 0);
+    taskq__buf_init(&reply->body, NULL, 0);
 }
 
 void taskq__http_reply_clear(taskq__http_reply *reply)
@@ -204,7 +204,7 @@ static taskq_status add_header(struct curl_slist **list, const char *line, taskq
     }
     /* An empty value: curl reads "Name:" as "leave it out" and "Name;" as "send it empty". */
     taskq__buf empty;
-    taskq__buf_init(&empty, HEADER_BYTES_MAX);
+    taskq__buf_init(&empty, NULL, HEADER_BYTES_MAX);
     taskq__buf_add(&empty, line, (size_t)(colon - line));
     taskq__buf_add_char(&empty, ';');
     bool fine = !empty.failed && taskq__curl_append(list, empty.data);
@@ -361,8 +361,8 @@ taskq_status taskq__http_call(taskq__http *http, const taskq__http_request *requ
     }
     int64_t begun = taskq__curl_now_ms();
     taskq__http_reply_clear(reply);
-    taskq__buf_init(&reply->body, request->body_bytes_max + 1);
-    reply->arena = taskq__arena_new(0);
+    taskq__buf_init(&reply->body, NULL, request->body_bytes_max + 1);
+    reply->arena = taskq__arena_new(NULL, 0);
     reply->class = reply->arena == NULL ? TASKQ__HTTP_NO_MEMORY : check_url(request->url);
     if (reply->class != TASKQ__HTTP_OK) {
         snprintf(reply->text, sizeof(reply->text), "%s", taskq__http_class_name(reply->class));

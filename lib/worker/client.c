@@ -125,7 +125,7 @@ static void read_problem(taskq_text body, problem *out)
     char type[sizeof(prefix) + sizeof(out->slug)] = "";
     taskq__json json;
     *out = (problem){.slug = ""};
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     if (arena != NULL && taskq__json_scan(body, NULL, arena, &json, NULL) == TASKQ_OK &&
         json.nodes[0].kind == TASKQ__JSON_OBJECT) {
         copy_member(&json, arena, "type", type, sizeof(type));
@@ -187,7 +187,7 @@ static taskq_status ask(taskq_client *client, const taskq__question *q, uint32_t
     while (size > 0 && base[size - 1] == '/') {
         size--;
     }
-    taskq__buf_init(&url, URL_BYTES_MAX);
+    taskq__buf_init(&url, NULL, URL_BYTES_MAX);
     taskq__buf_add(&url, base, size);
     taskq__buf_add_string(&url, q->path);
     headers[request.header_count++] = "Accept: application/json";
@@ -291,7 +291,7 @@ static void hand_over(taskq__http_reply *got, taskq_reply *reply)
     reply->http_status = got->status;
     reply->body = taskq__buf_text(&got->body);
     reply->memory = got->body.data;
-    taskq__buf_init(&got->body, 0); /* the memory is the reply's now */
+    taskq__buf_init(&got->body, NULL, 0); /* the memory is the reply's now */
 }
 
 static bool is_idempotency_key(const char *key)

@@ -147,7 +147,7 @@ void taskq__heart_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in
         return;
     }
     taskq__buf body;
-    taskq__buf_init(&body, TASKQ__REPLY_BYTES_MAX);
+    taskq__buf_init(&body, NULL, TASKQ__REPLY_BYTES_MAX);
     taskq__buf_add_string(&body, "{\"heartbeats\":[");
     heart->sent = 0;
     for (taskq__task *task = worker->first; task != NULL; task = task->next) {

@@ -157,7 +157,7 @@ taskq__exchange *taskq__claim_post(taskq_worker *worker, uint32_t server, uint32
                                    taskq__answer_fn *done)
 {
     taskq__buf body;
-    taskq__buf_init(&body, CLAIM_BODY_BYTES_MAX);
+    taskq__buf_init(&body, NULL, CLAIM_BODY_BYTES_MAX);
     taskq__claim_write(worker, &body, limit, wait_ms);
     taskq__exchange *exchange =
         taskq__worker_post(worker, server, "/next-job", &body, wait_ms + TASKQ__REQUEST_TIMEOUT_MS, done, worker);

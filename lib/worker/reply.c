@@ -121,7 +121,7 @@ static taskq_status wrong_kind(const char *pointer, const char *wanted, taskq_er
 
 taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int64_t *out, taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
     if (status == TASKQ_OK &&
@@ -134,7 +134,7 @@ taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int6
 
 taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, double *out, taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
     if (status == TASKQ_OK && (value.kind != TASKQ__JSON_NUMBER || !taskq__parse_double(value.span, out))) {
@@ -147,7 +147,7 @@ taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, d
 taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, char *buffer, size_t buffer_bytes,
                                 taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
     if (status == TASKQ_OK && value.kind != TASKQ__JSON_STRING) {
@@ -166,7 +166,7 @@ taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, c
 
 taskq_status taskq_reply_json(const taskq_reply *reply, const char *pointer, taskq_text *out, taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
     if (status == TASKQ_OK) {
@@ -213,7 +213,7 @@ static taskq_status find_elements(const taskq_reply *reply, const char *key, tas
 
 taskq_status taskq_reply_jobs(const taskq_reply *reply, taskq_jobs **out, taskq_error *err)
 {
-    taskq_jobs *list = taskq__jobs_new();
+    taskq_jobs *list = taskq__jobs_new(NULL);
     if (list == NULL) {
         return taskq__fail_memory(err);
     }
@@ -269,7 +269,7 @@ static taskq_status read_queue(const taskq__json *json, uint32_t node, taskq_are
 
 taskq_status taskq_reply_queues(const taskq_reply *reply, taskq_queues **out, taskq_error *err)
 {
-    taskq_queues *list = taskq__queues_new();
+    taskq_queues *list = taskq__queues_new(NULL);
     if (list == NULL) {
         return taskq__fail_memory(err);
     }

@@ -49,7 +49,7 @@ static bool send_release(taskq_worker *worker, taskq__task *task, int64_t *next_
         return false;
     }
     snprintf(path, sizeof(path), "/jobs/%lld/release", (long long)task->id);
-    taskq__buf_init(&body, sizeof(path));
+    taskq__buf_init(&body, NULL, sizeof(path));
     taskq__buf_add_format(&body, "{\"version\":%lld}", (long long)task->version);
     task->release = taskq__worker_post(worker, task->server, path, &body, TASKQ__REQUEST_TIMEOUT_MS, release_done, task);
     taskq__buf_clear(&body);
@@ -224,7 +224,7 @@ void taskq__reporter_advance(taskq_worker *worker, bool with_next, int64_t *next
         return;
     }
     taskq__buf body;
-    taskq__buf_init(&body, BODY_BYTES_MAX);
+    taskq__buf_init(&body, NULL, BODY_BYTES_MAX);
     taskq__buf_add_string(&body, "{\"completions\":[");
     reporter->sent = gather(worker, &body);
     taskq__buf_add_char(&body, ']');

@@ -92,7 +92,7 @@ void taskq__worker_misread(taskq_worker *worker, uint32_t server, const char *wh
 void taskq__worker_problem(const taskq__answer *answer, char *text, size_t bytes)
 {
     static const char *const keys[] = {"detail", "title"};
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq__json json;
     taskq_text found = {NULL, 0};
     if (arena != NULL && taskq__json_scan(answer->body, NULL, arena, &json, NULL) == TASKQ_OK &&
@@ -117,7 +117,7 @@ static const char *const opaque[] = {"payload", "result", NULL};
 
 bool taskq__list_open(taskq__list *list, taskq_text body, const char *key)
 {
-    *list = (taskq__list){.arena = taskq__arena_new(0)};
+    *list = (taskq__list){.arena = taskq__arena_new(NULL, 0)};
     if (list->arena == NULL || taskq__json_scan(body, opaque, list->arena, &list->json, NULL) != TASKQ_OK ||
         list->json.nodes[0].kind != TASKQ__JSON_OBJECT) {
         return false;

@@ -90,12 +90,12 @@ taskq_status taskq__run_open(taskq_text job_json, taskq_run **out, taskq_error *
     pthread_condattr_destroy(&monotonic);
     run->fd = -1;
     run->retry_in_ms = -1;
-    taskq__buf_init(&run->message, MESSAGE_BYTES_MAX);
-    taskq__buf_init(&run->log, TASKQ_LOG_BYTES_MAX + LOG_LINE_BYTES_MAX + 2);
-    taskq__buf_init(&run->result, RESULT_BYTES_MAX + 1);
-    taskq__buf_init(&run->code, MESSAGE_BYTES_MAX);
-    taskq__buf_init(&run->failure, MESSAGE_BYTES_MAX);
-    run->arena = taskq__arena_new(0);
+    taskq__buf_init(&run->message, NULL, MESSAGE_BYTES_MAX);
+    taskq__buf_init(&run->log, NULL, TASKQ_LOG_BYTES_MAX + LOG_LINE_BYTES_MAX + 2);
+    taskq__buf_init(&run->result, NULL, RESULT_BYTES_MAX + 1);
+    taskq__buf_init(&run->code, NULL, MESSAGE_BYTES_MAX);
+    taskq__buf_init(&run->failure, NULL, MESSAGE_BYTES_MAX);
+    run->arena = taskq__arena_new(NULL, 0);
     taskq_status status = run->arena == NULL ? taskq__fail_memory(err) : read_job(run, job_json, err);
     if (status != TASKQ_OK) {
         taskq__run_close(run);

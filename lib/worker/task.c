@@ -93,7 +93,7 @@ static void take_one(taskq_worker *worker, taskq_text json)
     task->timeout_at_ms = now_ms + job->timeout_ms;
     task->beat_every_ms = job->lease_ms / 3 < TASKQ__BEAT_EVERY_MS_MAX ? job->lease_ms / 3 : TASKQ__BEAT_EVERY_MS_MAX;
     task->beat_at_ms = now_ms + task->beat_every_ms;
-    taskq__buf_init(&task->report, REPORT_BYTES_MAX);
+    taskq__buf_init(&task->report, NULL, REPORT_BYTES_MAX);
     task->previous = worker->last;
     *(worker->last == NULL ? &worker->first : &worker->last->next) = task;
     worker->last = task;

@@ -196,7 +196,7 @@ static bool configure(taskq__exchange *exchange, const taskq__send *send)
         base--;
     }
     taskq__buf url;
-    taskq__buf_init(&url, URL_BYTES_MAX);
+    taskq__buf_init(&url, NULL, URL_BYTES_MAX);
     taskq__buf_add(&url, send->base, base);
     taskq__buf_add_string(&url, send->path);
     bool fine = !url.failed && curl_easy_setopt(easy, CURLOPT_URL, url.data) == CURLE_OK;
@@ -214,8 +214,8 @@ taskq_status taskq__transport_send(taskq__transport *transport, const taskq__sen
     exchange->transport = transport;
     exchange->done = send->done;
     exchange->user = send->user;
-    taskq__buf_init(&exchange->request, send->body.size + 1);
-    taskq__buf_init(&exchange->reply, send->reply_bytes_max);
+    taskq__buf_init(&exchange->request, NULL, send->body.size + 1);
+    taskq__buf_init(&exchange->reply, NULL, send->reply_bytes_max);
     if (send->body.data != NULL) {
         taskq__buf_add(&exchange->request, send->body.data, send->body.size);
     }

@@ -89,7 +89,7 @@ taskq_status taskq__curl_identity_copy(const taskq__http_identity *from, taskq__
         }
     }
     taskq__buf header;
-    taskq__buf_init(&header, 16384);
+    taskq__buf_init(&header, NULL, 16384);
     if (from->token != NULL && from->token[0] != '\0') {
         taskq__buf_add_format(&header, "Authorization: Bearer %s", from->token);
     }

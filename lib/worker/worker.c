@@ -55,7 +55,7 @@ static taskq_status read_queues(taskq_worker *worker, const taskq_worker_options
 {
     taskq__buf names;
     taskq_status status = TASKQ_OK;
-    taskq__buf_init(&names, NAMES_BYTES_MAX);
+    taskq__buf_init(&names, NULL, NAMES_BYTES_MAX);
     if (options->queue_count > TASKQ_CLAIM_NAMES_MAX) {
         status = taskq__fail_field(err, TASKQ_ELIMIT, "/queues", "%u queues are more than %d", options->queue_count,
                                    TASKQ_CLAIM_NAMES_MAX);
@@ -174,7 +174,7 @@ taskq_status taskq_worker_open(const taskq_worker_options *from, taskq_worker **
 static taskq_status add_type(taskq_worker *worker, const char *type, taskq_error *err)
 {
     taskq__buf names;
-    taskq__buf_init(&names, NAMES_BYTES_MAX);
+    taskq__buf_init(&names, NULL, NAMES_BYTES_MAX);
     if (worker->types != NULL) {
         taskq__buf_add_format(&names, "%s,", worker->types);
     }

@@ -145,7 +145,7 @@ START_TEST(a_batch_that_finds_no_memory_happens_whole_or_not_at_all)
     int64_t made = 0, leased = 1, beats = 0;
     bool done = false;
     for (size_t room = 1; !done; room += 97) {
-        contract.arena = taskq__arena_new(room);
+        contract.arena = taskq__arena_new(NULL, room);
         taskq_status status = contract_try(ops, 3, NULL);
         taskq__arena_free(contract.arena);
         contract.arena = whole;

@@ -146,7 +146,7 @@ START_TEST(a_claim_whose_memory_is_too_small_leases_nothing)
     job.payload = (taskq_text){payload, sizeof(payload)};
     make(&job);
     taskq_op *claim = claim_op("default", "", 1);
-    taskq_arena *arena = taskq__arena_new(6000);
+    taskq_arena *arena = taskq__arena_new(NULL, 6000);
     claim->arena = arena;
     COMMIT(claim);
     ck_assert_int_eq(claim->status, TASKQ_ENOMEM);

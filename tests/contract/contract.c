@@ -14,7 +14,7 @@ contract_state contract;
 
 void contract_setup(void)
 {
-    contract.arena = taskq__arena_new(0);
+    contract.arena = taskq__arena_new(NULL, 0);
     contract.place = contract.opener->make();
     contract.store = contract.opener->open(contract.place);
     contract.now = (taskq_now){INT64_C(1769846400000), INT64_C(1769846400000)};

@@ -166,7 +166,7 @@ START_TEST(an_op_that_finds_no_memory_makes_nothing)
     memset(payload, '1', sizeof(payload));
     new.payload = (taskq_text){payload, sizeof(payload)};
     taskq_op *small = enqueue_op(&new), *good = enqueue_op(&new);
-    taskq_arena *arena = taskq__arena_new(4096);
+    taskq_arena *arena = taskq__arena_new(NULL, 4096);
     small->arena = arena;
     COMMIT(small, good);
     ck_assert_int_eq(small->status, TASKQ_ENOMEM);

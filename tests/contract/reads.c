@@ -108,7 +108,7 @@ static void *read_on(void *user)
 {
     reading *r = user;
     while (!atomic_load(&r->stop)) {
-        taskq_arena *arena = taskq__arena_new(0);
+        taskq_arena *arena = taskq__arena_new(NULL, 0);
         taskq_job *job = NULL;
         taskq_status status =
             taskq__store_get(contract.store, r->id, TASKQ_PART_ATTEMPTS, (taskq_now){1, 1}, arena, &job, NULL);

@@ -35,7 +35,7 @@ static void try_new_job(const taskq__json *json, taskq_arena *arena)
         must(err.text[0] != '\0' && taskq__text_is_utf8(taskq_text_of(err.field)));
         return;
     }
-    taskq__buf_init(&buf, SIZE_MAX);
+    taskq__buf_init(&buf, NULL, SIZE_MAX);
     taskq__wire_write_new_job(&buf, &job);
     must(taskq__json_scan(taskq__buf_text(&buf), taskq__wire_opaque, arena, &back, NULL) == TASKQ_OK);
     must(taskq__wire_read_new_job(&back, 0, "", arena, &again, NULL) == TASKQ_OK);
@@ -65,7 +65,7 @@ static void try_records(const taskq__json *json, taskq_arena *arena)
     (void)taskq__wire_read_bulk(json, 0, arena, &bulk, &err);
     if (taskq__wire_read_job(json, 0, arena, &job, &err) == TASKQ_OK && job.payload.size > 0) {
         taskq__buf buf;
-        taskq__buf_init(&buf, SIZE_MAX);
+        taskq__buf_init(&buf, NULL, SIZE_MAX);
         taskq__wire_write_job(&buf, &job, TASKQ__WIRE_DETAIL);
         must(!buf.failed &&
              taskq__json_scan_deep(taskq__buf_text(&buf), arena, &(taskq__json){.count = 0}, NULL) == TASKQ_OK);
@@ -108,7 +108,7 @@ static size_t count_tape(const taskq__json *json)
 static void try_document(taskq_text text, size_t values)
 {
     taskq__doc *doc = NULL;
-    must(taskq__doc_parse(text, &doc, NULL) == TASKQ_OK);
+    must(taskq__doc_parse(NULL, text, &doc, NULL) == TASKQ_OK);
     must(count_values(taskq__doc_root(doc)) == values);
     taskq__doc_free(doc);
 }
@@ -116,7 +116,7 @@ static void try_document(taskq_text text, size_t values)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     taskq_text text = {(const char *)data, size};
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq__json whole, json;
     taskq_status status = taskq__json_check(text, NULL);
     must(taskq__json_scan(text, NULL, arena, &whole, NULL) == status);

@@ -32,11 +32,11 @@ static bool open_all(consumers *all, uint32_t count)
     all->each = calloc(count, sizeof(consumer));
     all->count = all->each != NULL ? count : 0;
     for (uint32_t i = 0; i < all->count; i++) {
-        taskq__buf_init(&all->each[i].request, REQUEST_BYTES_MAX);
-        taskq__buf_init(&all->each[i].body, REQUEST_BYTES_MAX);
+        taskq__buf_init(&all->each[i].request, NULL, REQUEST_BYTES_MAX);
+        taskq__buf_init(&all->each[i].body, NULL, REQUEST_BYTES_MAX);
     }
-    taskq__buf_init(&all->claim, REQUEST_BYTES_MAX);
-    taskq__buf_init(&all->list, REQUEST_BYTES_MAX);
+    taskq__buf_init(&all->claim, NULL, REQUEST_BYTES_MAX);
+    taskq__buf_init(&all->list, NULL, REQUEST_BYTES_MAX);
     return all->each != NULL;
 }
 
@@ -196,7 +196,7 @@ bool mode_lifecycles(uint16_t port, uint32_t connections, uint32_t batch, double
 {
     consumers all = {.batch = batch};
     taskq__buf body;
-    taskq__buf_init(&body, REQUEST_BYTES_MAX);
+    taskq__buf_init(&body, NULL, REQUEST_BYTES_MAX);
     bool good = open_all(&all, connections);
     if (good) {
         jobs_write(&body, batch);

@@ -162,9 +162,9 @@ int main(int argc, char **argv)
     delays all = {.count = (uint32_t)jobs + WARM_UP, .err = TASKQ_ERROR_INIT};
     all.sent_ns = calloc(all.count, sizeof(int64_t));
     all.started_ns = calloc(all.count, sizeof(int64_t));
-    taskq__buf_init(&all.body, 4096);
+    taskq__buf_init(&all.body, NULL, 4096);
     for (int i = 0; i < CONNECTIONS; i++) {
-        taskq__buf_init(&all.request[i], 4096);
+        taskq__buf_init(&all.request[i], NULL, 4096);
     }
     net links = {.epoll = -1};
     pthread_t thread;

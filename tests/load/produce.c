@@ -29,8 +29,8 @@ bool mode_enqueue(uint16_t port, uint32_t connections, double seconds, measure *
     producers all = {0};
     taskq__buf job;
     net links = {.epoll = -1};
-    taskq__buf_init(&job, REQUEST_BYTES_MAX);
-    taskq__buf_init(&all.request, REQUEST_BYTES_MAX);
+    taskq__buf_init(&job, NULL, REQUEST_BYTES_MAX);
+    taskq__buf_init(&all.request, NULL, REQUEST_BYTES_MAX);
     job_write(&job);
     request_build(&all.request, "POST /jobs", "", taskq__buf_text(&job));
     bool good = !all.request.failed && net_open(&links, port, connections, on_enqueued, &all);
@@ -69,9 +69,9 @@ bool mode_fill(uint16_t port, uint32_t connections, uint64_t jobs, measure *out)
     producers all = {.to_send = jobs};
     taskq__buf list;
     net links = {.epoll = -1};
-    taskq__buf_init(&list, REQUEST_BYTES_MAX);
-    taskq__buf_init(&all.request, REQUEST_BYTES_MAX);
-    taskq__buf_init(&all.last, REQUEST_BYTES_MAX);
+    taskq__buf_init(&list, NULL, REQUEST_BYTES_MAX);
+    taskq__buf_init(&all.request, NULL, REQUEST_BYTES_MAX);
+    taskq__buf_init(&all.last, NULL, REQUEST_BYTES_MAX);
     jobs_write(&list, LIST_JOBS);
     request_build(&all.request, "POST /jobs", "", taskq__buf_text(&list));
     taskq__buf_rewind(&list);

@@ -15,7 +15,7 @@ static int64_t enqueue_elsewhere(const char *queue, const char *type)
 {
     taskq_new_job job = new_job(queue, type);
     const taskq_new_job *jobs[] = {&job};
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq_enqueue in = {.jobs = jobs, .count = 1, .wants_jobs = true};
     taskq_op op = {.kind = TASKQ_OP_ENQUEUE, .in = {.enqueue = &in}, .count = 1, .arena = arena};
     taskq_op *ops[] = {&op};

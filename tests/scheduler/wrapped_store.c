@@ -216,7 +216,7 @@ static void make(wrapped_store *wrapped, const taskq_store_ops *ops, taskq_store
     wrapped->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&wrapped->lock, NULL);
     pthread_cond_init(&wrapped->changed, NULL);
-    (void)taskq_store_make(ops, wrapped, out, NULL);
+    (void)taskq_store_make(ops, wrapped, NULL, out, NULL);
 }
 
 void wrapped_store_make(wrapped_store *wrapped, taskq_store *inner, taskq_store **out)

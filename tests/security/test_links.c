@@ -139,7 +139,7 @@ START_TEST(no_operation_leaves_the_root_while_directory_and_link_change_places)
     pthread_t thread = begin_exchanges();
     for (; round < rounds || atomic_load(&exchanges) < rounds; round++) {
         taskq__buf result;
-        taskq__buf_init(&result, TASKQ__FILE_RESULT_BYTES_MAX);
+        taskq__buf_init(&result, NULL, TASKQ__FILE_RESULT_BYTES_MAX);
         int error = operate(round, &result);
         done += error == 0;
         refused += error == -EXDEV;

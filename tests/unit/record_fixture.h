@@ -18,8 +18,8 @@ static taskq__json json;
 
 static inline void setup(void)
 {
-    arena = taskq__arena_new(0);
-    taskq__buf_init(&buf, 4u << 20);
+    arena = taskq__arena_new(NULL, 0);
+    taskq__buf_init(&buf, NULL, 4u << 20);
 }
 
 static inline void teardown(void)

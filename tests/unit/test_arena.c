@@ -12,7 +12,7 @@
 
 START_TEST(every_allocation_is_aligned_for_any_type)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     for (size_t size = 0; size < 3000; size += 7) {
         taskq_text copy;
         ck_assert(taskq_arena_copy(arena, "xyz", size % 3, &copy)); /* texts in between unalign what follows */
@@ -35,7 +35,7 @@ static bool is_filled(const unsigned char *memory, size_t size, unsigned char va
 
 START_TEST(allocations_are_zeroed_and_do_not_overlap)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     unsigned char *parts[200];
     for (size_t i = 0; i < 200; i++) {
         parts[i] = taskq_arena_alloc(arena, i * 5 + 1);
@@ -51,7 +51,7 @@ END_TEST
 
 START_TEST(size_zero_gives_a_pointer_of_its_own)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     void *first = taskq_arena_alloc(arena, 0), *second = taskq_arena_alloc(arena, 0);
     ck_assert_ptr_nonnull(first);
     ck_assert_ptr_nonnull(second);
@@ -62,7 +62,7 @@ END_TEST
 
 START_TEST(a_copy_has_a_nul_behind_it)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq_text copy = {NULL, 0};
     ck_assert(taskq_arena_copy(arena, "ab\0c", 4, &copy));
     ck_assert_uint_eq(copy.size, 4);
@@ -76,7 +76,7 @@ END_TEST
 
 START_TEST(the_bound_refuses_and_the_arena_stays_usable)
 {
-    taskq_arena *arena = taskq__arena_new(1000);
+    taskq_arena *arena = taskq__arena_new(NULL, 1000);
     ck_assert_ptr_nonnull(taskq_arena_alloc(arena, 600));
     ck_assert_ptr_null(taskq_arena_alloc(arena, 401));
     taskq_text copy = {"untouched", 9};
@@ -91,7 +91,7 @@ END_TEST
 
 START_TEST(sizes_that_no_memory_has_are_refused)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq_text copy;
     ck_assert_ptr_null(taskq_arena_alloc(arena, SIZE_MAX));
     ck_assert_ptr_null(taskq_arena_alloc(arena, SIZE_MAX - 20));
@@ -103,7 +103,7 @@ END_TEST
 
 START_TEST(a_large_request_leaves_the_rest_of_the_block_in_use)
 {
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     char *before = taskq_arena_alloc(arena, 16);
     char *large = taskq_arena_alloc(arena, 4u << 20);
     ck_assert_ptr_nonnull(large);
@@ -116,7 +116,7 @@ END_TEST
 
 START_TEST(after_a_reset_everything_can_be_allocated_again_zeroed)
 {
-    taskq_arena *arena = taskq__arena_new(2u << 20);
+    taskq_arena *arena = taskq__arena_new(NULL, 2u << 20);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 1000; i++) {
             unsigned char *memory = taskq_arena_alloc(arena, 1000);
@@ -136,7 +136,7 @@ END_TEST
 START_TEST(an_unused_arena_and_no_arena_can_be_freed)
 {
     taskq__arena_free(NULL);
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     ck_assert_ptr_nonnull(arena);
     ck_assert_uint_eq(taskq__arena_used(arena), 0);
     taskq__arena_reset(arena);

@@ -22,8 +22,8 @@ START_TEST(the_vectors_of_the_rfc_go_both_ways)
 {
     for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
         taskq__buf encoded, decoded;
-        taskq__buf_init(&encoded, 100);
-        taskq__buf_init(&decoded, 100);
+        taskq__buf_init(&encoded, NULL, 100);
+        taskq__buf_init(&decoded, NULL, 100);
         taskq__base64_encode(&encoded, taskq_text_of(vectors[i][0]));
         ck_assert(taskq__text_is(taskq__buf_text(&encoded), vectors[i][1]));
         ck_assert_int_eq(taskq__base64_decode(&decoded, taskq_text_of(vectors[i][1])), TASKQ_OK);
@@ -38,8 +38,8 @@ START_TEST(every_byte_survives)
 {
     unsigned char bytes[256];
     taskq__buf encoded, decoded;
-    taskq__buf_init(&encoded, 1000);
-    taskq__buf_init(&decoded, 1000);
+    taskq__buf_init(&encoded, NULL, 1000);
+    taskq__buf_init(&decoded, NULL, 1000);
     for (size_t i = 0; i < sizeof(bytes); i++) {
         bytes[i] = (unsigned char)(255 - i);
     }
@@ -58,7 +58,7 @@ START_TEST(what_was_cut_or_mangled_is_an_error)
                                       "Zm9-", "Zm9_", "Z m9", "Zh==", "Zm9=",     "=Zm9"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         taskq__buf decoded;
-        taskq__buf_init(&decoded, 100);
+        taskq__buf_init(&decoded, NULL, 100);
         ck_assert_msg(taskq__base64_decode(&decoded, taskq_text_of(bad[i])) == TASKQ_ESYNTAX, "\"%s\" is taken", bad[i]);
         taskq__buf_clear(&decoded);
     }

@@ -14,7 +14,7 @@
 START_TEST(appends_follow_each_other_with_a_nul_behind)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, SIZE_MAX);
+    taskq__buf_init(&buf, NULL, SIZE_MAX);
     taskq__buf_add_string(&buf, "one ");
     taskq__buf_add_text(&buf, TASKQ_TEXT("two"));
     taskq__buf_add_char(&buf, ' ');
@@ -29,7 +29,7 @@ END_TEST
 START_TEST(nothing_appended_is_an_absent_text)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, 10);
+    taskq__buf_init(&buf, NULL, 10);
     taskq__buf_add_text(&buf, (taskq_text){NULL, 0});
     ck_assert_ptr_null(taskq__buf_text(&buf).data);
     ck_assert(!buf.failed);
@@ -40,7 +40,7 @@ END_TEST
 START_TEST(a_buffer_takes_exactly_its_bound)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, 5);
+    taskq__buf_init(&buf, NULL, 5);
     taskq__buf_add_string(&buf, "12345");
     ck_assert(!buf.failed);
     taskq__buf_add_char(&buf, '6');
@@ -53,7 +53,7 @@ END_TEST
 START_TEST(after_a_failure_everything_is_ignored)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, 5);
+    taskq__buf_init(&buf, NULL, 5);
     taskq__buf_add_string(&buf, "123");
     taskq__buf_add_string(&buf, "too long");
     taskq__buf_add_char(&buf, '4'); /* would fit */
@@ -68,7 +68,7 @@ END_TEST
 START_TEST(rewinding_empties_keeps_the_memory_and_forgets_the_failure)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, 5);
+    taskq__buf_init(&buf, NULL, 5);
     taskq__buf_add_string(&buf, "123");
     taskq__buf_add_string(&buf, "too long");
     const char *memory = buf.data;
@@ -85,7 +85,7 @@ END_TEST
 START_TEST(clearing_leaves_a_buffer_of_the_same_bound)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, 5);
+    taskq__buf_init(&buf, NULL, 5);
     taskq__buf_add_string(&buf, "too long");
     taskq__buf_clear(&buf);
     ck_assert_ptr_null(buf.data);
@@ -99,7 +99,7 @@ END_TEST
 START_TEST(a_large_content_arrives_whole)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, SIZE_MAX);
+    taskq__buf_init(&buf, NULL, SIZE_MAX);
     for (int i = 0; i < 100000; i++) {
         taskq__buf_add_format(&buf, "%05d", i % 100000);
     }
@@ -113,7 +113,7 @@ END_TEST
 START_TEST(reserved_room_is_there_without_moving)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, 10000);
+    taskq__buf_init(&buf, NULL, 10000);
     ck_assert(taskq__buf_reserve(&buf, 10000));
     const char *memory = buf.data;
     for (int i = 0; i < 10000; i++) {
@@ -129,7 +129,7 @@ END_TEST
 START_TEST(a_request_beyond_all_memory_fails_and_keeps_the_content)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, SIZE_MAX);
+    taskq__buf_init(&buf, NULL, SIZE_MAX);
     taskq__buf_add_string(&buf, "kept");
     ck_assert(!taskq__buf_reserve(&buf, SIZE_MAX - 4));
     ck_assert(buf.failed);
@@ -143,7 +143,7 @@ START_TEST(integers_are_written_as_printf_writes_them)
     static const int64_t numbers[] = {0,   1,           -1,     9,         10,        99,
                                       100, 12345678901, -98765, INT64_MAX, INT64_MIN, INT64_MIN + 1};
     taskq__buf buf;
-    taskq__buf_init(&buf, 100);
+    taskq__buf_init(&buf, NULL, 100);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         char expected[32];
         (void)snprintf(expected, sizeof(expected), "%" PRId64, numbers[i]);
@@ -158,7 +158,7 @@ END_TEST
 START_TEST(a_formatted_text_that_does_not_fit_is_not_cut_but_refused)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, 8);
+    taskq__buf_init(&buf, NULL, 8);
     taskq__buf_add_format(&buf, "%s", "12345678");
     ck_assert(!buf.failed);
     taskq__buf_rewind(&buf);

@@ -12,7 +12,7 @@ static taskq_arena *arena;
 
 static void setup(void)
 {
-    arena = taskq__arena_new(0);
+    arena = taskq__arena_new(NULL, 0);
 }
 
 static void teardown(void)

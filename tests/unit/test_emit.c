@@ -16,7 +16,7 @@ static taskq__buf buf;
 
 static void setup(void)
 {
-    taskq__buf_init(&buf, 1u << 20);
+    taskq__buf_init(&buf, NULL, 1u << 20);
 }
 
 static void teardown(void)
@@ -102,7 +102,7 @@ START_TEST(every_byte_written_reads_back_the_same)
     for (size_t i = 0; i < sizeof data; i++) {
         data[i] = (char)i;
     }
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq__json json;
     taskq_text back, text = {data, sizeof data};
     taskq__emit_string(&buf, text);
@@ -206,7 +206,7 @@ END_TEST
 START_TEST(a_buffer_that_is_full_fails_and_stays_failed)
 {
     taskq__buf small;
-    taskq__buf_init(&small, 8);
+    taskq__buf_init(&small, NULL, 8);
     taskq__emit_string(&small, TASKQ_TEXT("longer than that"));
     taskq__emit_key(&small, "k");
     ck_assert(small.failed);

@@ -41,7 +41,7 @@ static taskq__body_source deliver(const char *data, size_t step, int end)
 
 static void setup(void)
 {
-    taskq__buf_init(&body, 64);
+    taskq__buf_init(&body, NULL, 64);
 }
 
 static void teardown(void)

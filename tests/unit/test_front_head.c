@@ -21,7 +21,7 @@ static void setup(void)
     memset(&reply, 0, sizeof(reply));
     memset(&server, 0, sizeof(server));
     request.headers = headers;
-    taskq__buf_init(&reply.body, 4096);
+    taskq__buf_init(&reply.body, NULL, 4096);
 }
 
 static void teardown(void)

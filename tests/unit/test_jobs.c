@@ -9,7 +9,7 @@
 
 START_TEST(a_new_list_is_empty)
 {
-    taskq_jobs *list = taskq__jobs_new();
+    taskq_jobs *list = taskq__jobs_new(NULL);
     ck_assert_uint_eq(taskq_jobs_count(list), 0);
     ck_assert_ptr_null(taskq_jobs_at(list, 0));
     ck_assert_int_eq(taskq_jobs_next(list), 0);
@@ -19,7 +19,7 @@ END_TEST
 
 START_TEST(jobs_are_reached_by_index_and_not_past_the_end)
 {
-    taskq_jobs *list = taskq__jobs_new();
+    taskq_jobs *list = taskq__jobs_new(NULL);
     taskq_arena *arena = taskq__jobs_arena(list);
     taskq_job **jobs = taskq_arena_alloc(arena, 2 * sizeof(*jobs));
     for (int i = 0; i < 2; i++) {
@@ -38,7 +38,7 @@ END_TEST
 
 START_TEST(queues_are_reached_by_index_and_not_past_the_end)
 {
-    taskq_queues *list = taskq__queues_new();
+    taskq_queues *list = taskq__queues_new(NULL);
     taskq_queue *queues = taskq_arena_alloc(taskq__queues_arena(list), 2 * sizeof(*queues));
     queues[1].name = TASKQ_TEXT("mail");
     taskq__queues_set(list, queues, 2);

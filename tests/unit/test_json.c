@@ -15,7 +15,7 @@ static void parse(const char *text)
 {
     taskq__doc_free(doc);
     doc = NULL;
-    ck_assert_int_eq(taskq__doc_parse(taskq_text_of(text), &doc, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq__doc_parse(NULL, taskq_text_of(text), &doc, NULL), TASKQ_OK);
     root = taskq__doc_root(doc);
 }
 
@@ -34,7 +34,7 @@ START_TEST(what_the_scan_refuses_is_refused)
     static const char *const rows[] = {"", "{", "{} x", "[1,]", "\"\xff\"", "{\"a\":01}", "\xef\xbb\xbf{}", "nul"};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         taskq_error err = TASKQ_ERROR_INIT;
-        ck_assert_int_eq(taskq__doc_parse(taskq_text_of(rows[i]), &doc, &err), TASKQ_ESYNTAX);
+        ck_assert_int_eq(taskq__doc_parse(NULL, taskq_text_of(rows[i]), &doc, &err), TASKQ_ESYNTAX);
         ck_assert_ptr_null(doc);
         ck_assert_int_eq(strncmp(err.text, "at byte ", 8), 0);
     }
@@ -46,7 +46,7 @@ START_TEST(a_text_that_is_not_nul_terminated_is_enough)
     char *text = malloc(9);
     ck_assert_ptr_nonnull(text);
     memcpy(text, "{\"a\": 12}", 9);
-    ck_assert_int_eq(taskq__doc_parse((taskq_text){text, 9}, &doc, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq__doc_parse(NULL, (taskq_text){text, 9}, &doc, NULL), TASKQ_OK);
     free(text);
     int64_t number = 0;
     ck_assert(taskq__value_as_int(taskq__value_member(taskq__doc_root(doc), "a"), 0, 100, &number));

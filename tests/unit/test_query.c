@@ -18,8 +18,8 @@ static void setup(void)
 {
     memset(&request, 0, sizeof(request));
     memset(&reply, 0, sizeof(reply));
-    request.arena = taskq__arena_new(0);
-    taskq__buf_init(&reply.body, 4096);
+    request.arena = taskq__arena_new(NULL, 0);
+    taskq__buf_init(&reply.body, NULL, 4096);
 }
 
 static void teardown(void)

@@ -192,11 +192,11 @@ START_TEST(a_job_fits_a_buffer_that_is_just_large_enough)
     taskq__buf tight;
     scan(FULL_JOB "}");
     ck_assert_int_eq(read_job(NULL), TASKQ_OK);
-    taskq__buf_init(&tight, strlen(FULL_JOB "}"));
+    taskq__buf_init(&tight, NULL, strlen(FULL_JOB "}"));
     taskq__wire_write_job(&tight, &job, 0);
     ck_assert(!tight.failed);
     taskq__buf_clear(&tight);
-    taskq__buf_init(&tight, strlen(FULL_JOB "}") - 1);
+    taskq__buf_init(&tight, NULL, strlen(FULL_JOB "}") - 1);
     taskq__wire_write_job(&tight, &job, 0);
     ck_assert(tight.failed);
     taskq__buf_clear(&tight);

@@ -242,7 +242,7 @@ END_TEST
 
 START_TEST(memory_that_runs_out_is_no_fault_of_a_field)
 {
-    taskq_arena *small = taskq__arena_new(2048);
+    taskq_arena *small = taskq__arena_new(NULL, 2048);
     taskq_error err = TASKQ_ERROR_INIT;
     scan(repeated("{\"version\":1,\"log\":\"", "line\\n", 5000, "\"}"));
     ck_assert_int_eq(taskq__wire_read_heartbeat(&json, 0, "/x", false, small, &beat, &err), TASKQ_ENOMEM);

@@ -27,7 +27,7 @@ static taskq_status verdict(const char *data, size_t size, taskq_error *err)
 {
     static const char *const opaque[] = {"payload", NULL};
     taskq_text text = exact(data, size);
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq__json json;
     taskq_error other = TASKQ_ERROR_INIT;
     taskq_status status = taskq__json_check(text, err);
@@ -457,7 +457,7 @@ END_TEST
 START_TEST(an_opaque_value_has_a_depth_of_its_own)
 {
     static const char *const opaque[] = {"payload", "result", NULL};
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq__json json;
     char *fits = nested("{\"jobs\":[{\"payload\":", 128, false, "}]}");
     char *deep = nested("{\"jobs\":[{\"payload\":", 129, false, "}]}");
@@ -481,7 +481,7 @@ START_TEST(the_deepest_opaque_value_in_the_deepest_place_fits)
     }
     strncat(front, "{\"payload\":", 12);
     strncat(back, "}", 2);
-    taskq_arena *arena = taskq__arena_new(0);
+    taskq_arena *arena = taskq__arena_new(NULL, 0);
     taskq__json json;
     char *text = nested(front, 128, true, back), *deep = nested(front, 129, true, back);
     ck_assert_int_eq(taskq__json_scan(taskq_text_of(text), opaque, arena, &json, NULL), TASKQ_OK);

@@ -27,7 +27,7 @@ static void scan(const char *text, const char *const *opaque)
 
 static void setup(void)
 {
-    arena = taskq__arena_new(0);
+    arena = taskq__arena_new(NULL, 0);
 }
 
 static void teardown(void)
@@ -129,7 +129,7 @@ START_TEST(an_arena_that_is_full_is_out_of_memory)
     }
     text[0] = '[';
     text[4000] = ']';
-    taskq_arena *small = taskq__arena_new(4096);
+    taskq_arena *small = taskq__arena_new(NULL, 4096);
     taskq_error err = TASKQ_ERROR_INIT;
     ck_assert_int_eq(taskq__json_scan((taskq_text){text, sizeof text}, NULL, small, &tape, &err), TASKQ_ENOMEM);
     ck_assert_int_eq(err.status, TASKQ_ENOMEM);

@@ -28,7 +28,7 @@ static const char *news(void)
 {
     static char text[200000];
     taskq__buf buf;
-    taskq__buf_init(&buf, sizeof(text) - 1);
+    taskq__buf_init(&buf, NULL, sizeof(text) - 1);
     taskq__run_write_news(run, &buf);
     memcpy(text, buf.data == NULL ? "" : buf.data, buf.size + 1);
     taskq__buf_clear(&buf);

@@ -18,6 +18,7 @@
 #ifndef TASKQ_SYS_STORE_H
 #define TASKQ_SYS_STORE_H
 
+#include <taskq/alloc.h>
 #include <taskq/job.h>
 #include <taskq/store.h>
 #include <taskq/sys/arena.h>
@@ -244,9 +245,10 @@ typedef struct taskq_store_ops { /* grows at the end only; required slots are ch
     taskq_status (*announce)(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err);
 } taskq_store_ops;
 
-/** Make a store of a table and its object. EINVAL where a required slot is missing; `self` stays the caller's then. On OK the
+/** Make a store of a table and its object. `allocator` (copied; NULL: the C library) is where the store's own few bytes come from. EINVAL where a required slot is missing; `self` stays the caller's then. On OK the
  * store owns `self` and gives it to ops->close once, in taskq_store_close. `ops` must live as long as the store. */
-TASKQ_API taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, taskq_store **out, taskq_error *err);
+TASKQ_API taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, const taskq_allocator *allocator,
+                                        taskq_store **out, taskq_error *err);
 
 TASKQ_END_DECLS
 

@@ -150,7 +150,7 @@ taskq_status taskq_sqlite_open(const taskq_sqlite_options *options, taskq_store 
             taskq__readers_open(db, options->reader_count == 0 ? TASKQ__READERS_DEFAULT : options->reader_count, err);
     }
     if (status == TASKQ_OK) {
-        status = taskq_store_make(&sqlite_ops, db, out, err);
+        status = taskq_store_make(&sqlite_ops, db, NULL, out, err);
     }
     if (status != TASKQ_OK) {
         sqlite_close(db);

@@ -17,7 +17,7 @@ enum { SQL_BYTES_MAX = 16384 };
 char *taskq__sql_expand(const char *text, const char *prefix)
 {
     taskq__buf buf;
-    taskq__buf_init(&buf, SQL_BYTES_MAX);
+    taskq__buf_init(&buf, NULL, SQL_BYTES_MAX);
     for (const char *rest = text; *rest != '\0';) {
         size_t plain = strcspn(rest, "@");
         taskq__buf_add(&buf, rest, plain);

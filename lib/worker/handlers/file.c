@@ -147,10 +147,10 @@ static taskq_status run_file(taskq_run *run, void *user)
     const struct operation *operation = NULL;
     taskq__doc *doc = NULL;
     taskq__buf content, result;
-    taskq__buf_init(&content, CONTENT_BYTES_MAX);
-    taskq__buf_init(&result, TASKQ__FILE_RESULT_BYTES_MAX);
+    taskq__buf_init(&content, NULL, CONTENT_BYTES_MAX);
+    taskq__buf_init(&result, NULL, TASKQ__FILE_RESULT_BYTES_MAX);
 
-    taskq_status status = taskq__doc_parse(taskq_run_job(run)->payload, &doc, &err);
+    taskq_status status = taskq__doc_parse(NULL, taskq_run_job(run)->payload, &doc, &err);
     if (status == TASKQ_OK) {
         status = read_payload(taskq__doc_root(doc), &content, &job, &operation, &err);
     }

@@ -119,7 +119,7 @@ taskq__file_failure taskq__file_read(const taskq__file_job *job, taskq_run *run,
         return failed(fd, "open for reading");
     }
     taskq__buf content;
-    taskq__buf_init(&content, TASKQ__FILE_READ_BYTES_MAX + 1);
+    taskq__buf_init(&content, NULL, TASKQ__FILE_READ_BYTES_MAX + 1);
     int error = read_all(fd, &content, TASKQ__FILE_READ_BYTES_MAX + 1);
     close(fd);
     if (error == 0) {

@@ -218,7 +218,7 @@ static taskq__file_failure move_by_copy(const taskq__file_job *job, taskq_run *r
         return failure;
     }
     taskq__buf ignored;
-    taskq__buf_init(&ignored, 0);
+    taskq__buf_init(&ignored, NULL, 0);
     return taskq__file_delete(job, run, &ignored);
 }
 

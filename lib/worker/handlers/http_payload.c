@@ -197,11 +197,11 @@ taskq_status taskq__http_payload_read(const taskq_job *job, taskq__http_payload 
         NULL,
     };
     memset(out, 0, sizeof(*out));
-    out->arena = taskq__arena_new(0);
+    out->arena = taskq__arena_new(NULL, 0);
     if (out->arena == NULL) {
         return taskq__fail_memory(err);
     }
-    taskq_status status = taskq__doc_parse(job->payload, &out->doc, err);
+    taskq_status status = taskq__doc_parse(NULL, job->payload, &out->doc, err);
     if (status != TASKQ_OK) {
         return status;
     }
