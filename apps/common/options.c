@@ -513,3 +513,10 @@ void options_print(FILE *to, const option_table *tables, size_t table_count)
     fprintf(to, "  %-32s %s\n", "    --help", "this text");
     fprintf(to, "  %-32s %s\n", "    --version", "the version");
 }
+
+void options_print_help(FILE *to, const option_program *program)
+{
+    fprintf(to, "%s [OPTIONS]\n\n%s\n\n", program->name, program->help);
+    options_print(to, &program->table, 1);
+    fprintf(to, "\n%s", program->after);
+}

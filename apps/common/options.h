@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Command line options from one table: it is parsed by, shown by --help, and what completions and manual pages are made of.
+ * Command line options from one table: it is parsed by, shown by --help, and what completions and manual pages are made of. A program's
+ * tables stand in a file of their own, table.c, which needs no library: the build reads it by a program that it runs (describe.c).
  *
  * `--name value`, `--name=value`, `-n value` where the table has a letter; `--` ends the options, `-` alone is a positional
  * argument. --help and --version are known to every table. An option that was not given is taken from the environment
@@ -54,6 +55,24 @@ typedef struct option_table {
     size_t count;
 } option_table;
 
+/* A subcommand, as far as --help, completions and manual pages go. */
+typedef struct option_command {
+    const char *name;
+    const char *arguments; /* for --help; words with '|' between them are all there are */
+    const char *help;      /* one line */
+    size_t arguments_min, arguments_max;
+    const option_table *table; /* its own options; NULL: none */
+} option_command;
+
+typedef struct option_program {
+    const char *name;
+    const char *help;   /* one line */
+    const char *after;  /* what stands behind the options in --help, line breaks and all */
+    option_table table; /* of a program with subcommands: the options of each of them */
+    const option_command *commands;
+    size_t command_count;
+} option_program;
+
 typedef struct options options;
 
 enum { OPTIONS_STOP_AT_POSITIONAL = 1 }; /* parse up to the first positional argument, which is then all that is kept */
@@ -79,6 +98,9 @@ int options_next_index(const options *opts); /* where in argv the first position
 
 /* The options of the tables, with their defaults and environment variables, and the two that every program has. */
 void options_print(FILE *to, const option_table *tables, size_t table_count);
+
+/* --help of a program without subcommands. */
+void options_print_help(FILE *to, const option_program *program);
 
 /* "500ms" to 500, "1MiB" to 1048576; false: it is none. */
 bool options_parse_duration(const char *text, int64_t *out_ms);

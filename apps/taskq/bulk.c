@@ -14,18 +14,6 @@
 #define IDS_MAX 1000
 #define COUNT_MAX 10000
 
-static const option_spec bulk_specs[] = {
-    {"id", 0, OPTION_LIST, "ID", "these jobs (1000 at most)", NULL, 0, 0, NULL},
-    {"state", 0, OPTION_STRING, "STATE", "only jobs in this state", NULL, 0, 0,
-     "queued|scheduled|blocked|running|succeeded|failed|canceled"},
-    {"queue", 0, OPTION_STRING, "QUEUE", "only jobs of this queue", NULL, 0, 0, NULL},
-    {"type", 0, OPTION_STRING, "TYPE", "only jobs of this type", NULL, 0, 0, NULL},
-    {"tag", 0, OPTION_STRING, "TAG", "only jobs with this tag", NULL, 0, 0, NULL},
-    {"batch", 0, OPTION_STRING, "BATCH", "only jobs of this batch", NULL, 0, 0, NULL},
-    {"yes", 'y', OPTION_SWITCH, NULL, "do not ask", NULL, 0, 0, NULL},
-};
-const option_table bulk_table = {bulk_specs, sizeof(bulk_specs) / sizeof(bulk_specs[0])};
-
 /* A name as a JSON string; names have nothing to escape, and what has is refused by the server anyway. */
 static bool add_string(char *body, size_t *size, const char *name, const char *value, bool first)
 {

@@ -20,19 +20,8 @@ typedef struct cli_call {
 /* A subcommand; returns the exit code. */
 typedef int cli_command_fn(cli_call *cli);
 
-typedef struct cli_command {
-    const char *name;
-    const char *arguments; /* for --help */
-    const char *help;      /* one line */
-    size_t arguments_min, arguments_max;
-    const option_table *table; /* its own options; NULL: none */
-    cli_command_fn *run;
-    bool is_local; /* needs no server */
-} cli_command;
-
 cli_command_fn cli_enqueue, cli_get, cli_list, cli_watch, cli_cancel, cli_retry, cli_delete, cli_bulk, cli_queues,
     cli_pause, cli_resume, cli_stats, cli_token;
-extern const option_table enqueue_table, list_table, watch_table, bulk_table, token_table;
 
 /* Says on standard error what went wrong; returns the exit code for it. */
 int cli_fail(taskq_status status, const taskq_error *err);

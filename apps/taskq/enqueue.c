@@ -10,34 +10,6 @@
 #include <time.h>
 
 #define PAYLOAD_BYTES_MAX (64u << 20) /* the server's own limit comes long before */
-#define WAIT_MS_MAX INT64_C(31536000000)
-
-static const option_spec enqueue_specs[] = {
-    {"queue", 0, OPTION_STRING, "QUEUE", "the queue", "default", 0, 0, NULL},
-    {"priority", 0, OPTION_INT, "N", "-1000 to 1000, higher first", "0", -TASKQ_PRIORITY_MAX, TASKQ_PRIORITY_MAX, NULL},
-    {"run-at", 0, OPTION_STRING, "TIME", "not before this time, such as 2026-01-31T08:00:00Z", NULL, 0, 0, NULL},
-    {"delay", 0, OPTION_DURATION, "TIME", "not before so long from now", NULL, 0, TASKQ_DELAY_MS_MAX, NULL},
-    {"max-attempts", 0, OPTION_INT, "N", "how often it is tried", "10", 1, TASKQ_ATTEMPTS_MAX, NULL},
-    {"timeout", 0, OPTION_DURATION, "TIME", "how long one attempt may run", "15m", TASKQ_TIMEOUT_MS_MIN,
-     TASKQ_TIMEOUT_MS_MAX, NULL},
-    {"lease", 0, OPTION_DURATION, "TIME", "a worker that is silent so long has lost it", "1m", TASKQ_LEASE_MS_MIN,
-     TASKQ_LEASE_MS_MAX, NULL},
-    {"backoff-base", 0, OPTION_DURATION, "TIME", "delay before the second attempt", "2s", 0, TASKQ_BACKOFF_BASE_MS_MAX,
-     NULL},
-    {"backoff-factor", 0, OPTION_REAL, "N", "each delay is so many times the last", "2", 0, 0, NULL},
-    {"backoff-max", 0, OPTION_DURATION, "TIME", "no delay is longer", "1h", 0, TASKQ_BACKOFF_MAX_MS_MAX, NULL},
-    {"backoff-jitter", 0, OPTION_REAL, "N", "0 to 1: how far a delay is drawn around that", "0.2", 0, 0, NULL},
-    {"tag", 0, OPTION_LIST, "TAG", "a tag (16 at most)", NULL, 0, 0, NULL},
-    {"batch", 0, OPTION_STRING, "BATCH", "the batch that it belongs to", NULL, 0, 0, NULL},
-    {"unique-key", 0, OPTION_STRING, "KEY", "no second job with this key while one is unfinished", NULL, 0, 0, NULL},
-    {"traceparent", 0, OPTION_STRING, "TRACE", "W3C trace context to go with it", NULL, 0, 0, NULL},
-    {"idempotency-key", 0, OPTION_STRING, "KEY", "the same key again makes no second job", NULL, 0, 0, NULL},
-    {"wait", 'w', OPTION_SWITCH, NULL, "wait until it is done; exit status 0 only if it succeeded", NULL, 0, 0, NULL},
-    {"wait-timeout", 0, OPTION_DURATION, "TIME", "wait no longer (exit status 1)", NULL, 1, WAIT_MS_MAX, NULL},
-    {"ndjson", 0, OPTION_STRING, "FILE|-", "many jobs, a JSON object a line; other flags about jobs are not used", NULL,
-     0, 0, NULL},
-};
-const option_table enqueue_table = {enqueue_specs, sizeof(enqueue_specs) / sizeof(enqueue_specs[0])};
 
 static taskq_text text_option(const cli_call *cli, const char *name)
 {

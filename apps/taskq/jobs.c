@@ -10,21 +10,6 @@
 
 #define PAGE_MAX 1000
 
-#define STATE_WORDS "queued|scheduled|blocked|running|succeeded|failed|canceled"
-
-static const option_spec list_specs[] = {
-    {"state", 0, OPTION_STRING, "STATE", "only jobs in this state", NULL, 0, 0, STATE_WORDS},
-    {"queue", 0, OPTION_STRING, "QUEUE", "only jobs of this queue", NULL, 0, 0, NULL},
-    {"type", 0, OPTION_STRING, "TYPE", "only jobs of this type", NULL, 0, 0, NULL},
-    {"tag", 0, OPTION_STRING, "TAG", "only jobs with this tag", NULL, 0, 0, NULL},
-    {"batch", 0, OPTION_STRING, "BATCH", "only jobs of this batch", NULL, 0, 0, NULL},
-    {"worker", 0, OPTION_STRING, "ID", "only jobs that this worker had last", NULL, 0, 0, NULL},
-    {"q", 'q', OPTION_STRING, "TEXT", "only jobs with this text in their payload or error", NULL, 0, 0, NULL},
-    {"limit", 'n', OPTION_INT, "N", "at most so many", "100", 1, 100000000, NULL},
-    {"all", 'a', OPTION_SWITCH, NULL, "however many there are", NULL, 0, 0, NULL},
-};
-const option_table list_table = {list_specs, sizeof(list_specs) / sizeof(list_specs[0])};
-
 static void list_path(const cli_call *cli, int64_t limit, const char *cursor, cli_path *path)
 {
     static const char *const filters[] = {"state", "queue", "type", "tag", "batch", "worker", "q"};

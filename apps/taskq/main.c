@@ -4,6 +4,7 @@
  * exit code that scripts can rely on.
  */
 #include "cli.h"
+#include "table.h"
 
 #include "common/program.h"
 
@@ -11,56 +12,35 @@
 
 #include <string.h>
 
-static const option_spec common_specs[] = {
-    {"server", 0, OPTION_LIST, "URL", "a server; several are tried in order", "http://127.0.0.1:7070", 0, 0, NULL},
-    {"token-file", 0, OPTION_STRING, "FILE", "holds the token (or TASKQ_TOKEN in the environment)", NULL, 0, 0, NULL},
-    {"ca-file", 0, OPTION_STRING, "FILE", "authorities that the server's certificate is checked against, PEM", NULL, 0,
-     0, NULL},
-    {"cert", 0, OPTION_STRING, "FILE", "our own certificate, PEM", NULL, 0, 0, NULL},
-    {"key", 0, OPTION_STRING, "FILE", "its key, PEM", NULL, 0, 0, NULL},
-    {"output", 'o', OPTION_STRING, "FORM", "table, json, jsonl or id", "table", 0, 0, "table|json|jsonl|id"},
-};
-static const option_table common_table = {common_specs, sizeof(common_specs) / sizeof(common_specs[0])};
-
-static const cli_command commands[] = {
-    {"enqueue", "TYPE [PAYLOAD|-|@FILE]", "make a job, or many from lines of JSON with --ndjson", 0, 2, &enqueue_table,
-     cli_enqueue, false},
-    {"get", "ID...", "show jobs with their attempts and log", 1, 1000, NULL, cli_get, false},
-    {"list", "", "show jobs, newest first", 0, 0, &list_table, cli_list, false},
-    {"watch", "[ID | --batch B]", "follow a job, a batch or everything until it is done", 0, 1, &watch_table, cli_watch,
-     false},
-    {"cancel", "ID...", "cancel jobs; a running one is asked to stop", 1, 1000, NULL, cli_cancel, false},
-    {"retry", "ID...", "run ended jobs again", 1, 1000, NULL, cli_retry, false},
-    {"delete", "ID...", "delete ended jobs", 1, 1000, NULL, cli_delete, false},
-    {"bulk", "cancel|retry|delete", "do it to every job that fits", 1, 1, &bulk_table, cli_bulk, false},
-    {"queues", "[NAME]", "show queues and how much is in them", 0, 1, NULL, cli_queues, false},
-    {"pause", "QUEUE", "hand out no more jobs of a queue", 1, 1, NULL, cli_pause, false},
-    {"resume", "QUEUE", "hand out its jobs again", 1, 1, NULL, cli_resume, false},
-    {"stats", "", "totals, rates and times of the last minute", 0, 0, NULL, cli_stats, false},
+/* What the table of commands leaves open: it knows no code. */
+static const struct {
+    const char *name;
+    cli_command_fn *run;
+    bool is_local; /* needs no server */
+} actions[] = {
+    {"enqueue", cli_enqueue, false}, {"get", cli_get, false},       {"list", cli_list, false},
+    {"watch", cli_watch, false},     {"cancel", cli_cancel, false}, {"retry", cli_retry, false},
+    {"delete", cli_delete, false},   {"bulk", cli_bulk, false},     {"queues", cli_queues, false},
+    {"pause", cli_pause, false},     {"resume", cli_resume, false}, {"stats", cli_stats, false},
 #if defined(TASKQ_CLI_TOKENS)
-    {"token", "create|list|revoke|rotate", "what is in a server's file of tokens; create prints the secret", 1, 1,
-     &token_table, cli_token, true},
+    {"token", cli_token, true},
 #endif
 };
-enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
 static void print_help(FILE *to)
 {
-    fprintf(to, "taskq %s, the client of a taskq server\n\nUse: taskq COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n",
-            TASKQ_VERSION);
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        fprintf(to, "  %-8s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    fprintf(to, "taskq %s, %s\n\nUse: taskq COMMAND [ARGUMENTS] [OPTIONS]\n\nCommands:\n", TASKQ_VERSION,
+            taskq_program.help);
+    for (size_t i = 0; i < taskq_program.command_count; i++) {
+        const option_command *command = &taskq_program.commands[i];
+        fprintf(to, "  %-8s %-24s %s\n", command->name, command->arguments, command->help);
     }
     fprintf(to, "\nOptions of every command:\n");
-    options_print(to, &common_table, 1);
-    printf(
-        "\n\"taskq COMMAND --help\" tells the rest.\n"
-        "Exit status: 0 done, 1 failed, 2 wrong use, 3 not found, 4 conflict, 5 server out of reach, 6 not allowed.\n\n"
-        "  taskq enqueue sleep '{\"duration_ms\": 1000}' --wait\n"
-        "  taskq list --state failed -o id\n");
+    options_print(to, &taskq_program.table, 1);
+    fprintf(to, "\n%s", taskq_program.after);
 }
 
-static void print_command_help(const cli_command *command)
+static void print_command_help(const option_command *command)
 {
     printf("Use: taskq %s%s%s [OPTIONS]\n\n%s\n\n", command->name, command->arguments[0] != '\0' ? " " : "",
            command->arguments, command->help);
@@ -70,17 +50,27 @@ static void print_command_help(const cli_command *command)
         printf("\n");
     }
     printf("Options of every command:\n");
-    options_print(stdout, &common_table, 1);
+    options_print(stdout, &taskq_program.table, 1);
 }
 
-static const cli_command *find_command(const char *name)
+static const option_command *find_command(const char *name)
 {
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].name, name) == 0) {
-            return &commands[i];
+    for (size_t i = 0; i < taskq_program.command_count; i++) {
+        if (strcmp(taskq_program.commands[i].name, name) == 0) {
+            return &taskq_program.commands[i];
         }
     }
     return NULL;
+}
+
+/* A command without an action is a mistake in the program, and is shown to be one by every test that runs it. */
+static size_t action_of(const option_command *command)
+{
+    size_t i = 0;
+    while (i + 1 < sizeof(actions) / sizeof(actions[0]) && strcmp(actions[i].name, command->name) != 0) {
+        i++;
+    }
+    return i;
 }
 
 static cli_output output_of(const char *word)
@@ -100,18 +90,19 @@ static int finish_output(int code)
     return code;
 }
 
-static int run_command(const cli_command *command, const options *opts)
+static int run_command(const option_command *command, const options *opts)
 {
     char token[PROGRAM_TOKEN_BYTES_MAX];
     taskq_error err = TASKQ_ERROR_INIT;
+    size_t action = action_of(command);
     cli_call cli = {.opts = opts, .output = output_of(options_string(opts, "output"))};
     cli.argument_count = options_positionals(opts, &cli.arguments);
     if (cli.argument_count < command->arguments_min || cli.argument_count > command->arguments_max) {
         return cli_usage("%s takes %s", command->name,
                          command->arguments[0] != '\0' ? command->arguments : "no arguments");
     }
-    if (command->is_local) {
-        return finish_output(command->run(&cli));
+    if (actions[action].is_local) {
+        return finish_output(actions[action].run(&cli));
     }
     if (!program_read_token("taskq", opts, token)) {
         return EXIT_USAGE;
@@ -127,7 +118,7 @@ static int run_command(const cli_command *command, const options *opts)
     if (status != TASKQ_OK) {
         return cli_fail(status, &err);
     }
-    int code = command->run(&cli);
+    int code = actions[action].run(&cli);
     taskq_client_close(cli.client);
     return finish_output(code);
 }
@@ -138,9 +129,9 @@ int main(int argc, char **argv)
         print_help(stderr);
         return EXIT_USAGE;
     }
-    const cli_command *command = find_command(argv[1]);
+    const option_command *command = find_command(argv[1]);
     if (command == NULL) { /* options before any command: --help, --version */
-        options *opts = options_parse(&common_table, 1, argc, argv, OPTIONS_STOP_AT_POSITIONAL);
+        options *opts = options_parse(&taskq_program.table, 1, argc, argv, OPTIONS_STOP_AT_POSITIONAL);
         if (opts == NULL) {
             return EXIT_USAGE;
         }
@@ -159,7 +150,8 @@ int main(int argc, char **argv)
         options_free(opts);
         return code;
     }
-    const option_table tables[] = {common_table, command->table != NULL ? *command->table : (option_table){NULL, 0}};
+    const option_table tables[] = {taskq_program.table,
+                                   command->table != NULL ? *command->table : (option_table){NULL, 0}};
     options *opts = options_parse(tables, command->table != NULL ? 2 : 1, argc - 1, argv + 1, 0);
     if (opts == NULL) {
         return EXIT_USAGE;

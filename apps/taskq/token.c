@@ -12,19 +12,6 @@
 #include <taskq/clock.h>
 #include <taskq/tokens.h>
 
-static const option_spec specs[] = {
-    {"tokens", 0, OPTION_STRING, "FILE", "the file of tokens", NULL, 0, 0, NULL},
-    {"name", 0, OPTION_STRING, "NAME", "whose token it is; unique in the file", NULL, 0, 0, NULL},
-    {"role", 0, OPTION_STRING, "ROLE", "viewer, producer, worker or admin", NULL, 0, 0, "viewer|producer|worker|admin"},
-    {"queues", 0, OPTION_STRING, "A,B", "the token reaches the jobs of these queues alone", NULL, 0, 0, NULL},
-    {"expires", 0, OPTION_DURATION, "DURATION", "how long it is valid, such as 90d; without it until it is revoked",
-     NULL, 1, INT64_C(3153600000000), NULL},
-    {"overlap", 0, OPTION_DURATION, "DURATION", "rotate: how long the old secret goes on", "24h", 0,
-     INT64_C(31536000000), NULL},
-    {"id", 0, OPTION_STRING, "ID", "revoke: this secret of the name alone", NULL, 0, 0, NULL},
-};
-const option_table token_table = {specs, sizeof(specs) / sizeof(specs[0])};
-
 static int64_t now_ms(void)
 {
     taskq_clock clock;

@@ -8,12 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-static const option_spec watch_specs[] = {
-    {"batch", 0, OPTION_STRING, "BATCH", "follow the jobs of this batch", NULL, 0, 0, NULL},
-    {"interval", 0, OPTION_DURATION, "TIME", "ask again so often", "500ms", 100, 60000, NULL},
-};
-const option_table watch_table = {watch_specs, sizeof(watch_specs) / sizeof(watch_specs[0])};
-
 /* How far things are. */
 typedef struct tally {
     int64_t counts[TASKQ_STATE_COUNT];
