@@ -162,6 +162,39 @@ typedef struct taskq_new_job {
         }                                                                                                      \
     }
 
+/** How jobs are enqueued. Set up with TASKQ_ENQUEUE_OPTIONS_INIT. */
+typedef struct taskq_enqueue_options {
+    size_t struct_size;
+    taskq_text idempotency_scope; /**< whose key it is, such as a token's name; up to 1024 bytes, may be empty */
+    taskq_text idempotency_key; /**< 1 to 256 characters; size 0: none. For 24 hours the same scope, key and digest give the same jobs */
+    uint64_t digest; /**< of whatever the caller holds to be the same request, the body's bytes for example: see taskq_digest */
+    bool json_checked; /**< the caller vouches that every payload is valid JSON (it was just parsed); else it is checked here */
+} taskq_enqueue_options;
+#define TASKQ_ENQUEUE_OPTIONS_INIT                                    \
+    {                                                                 \
+        sizeof(taskq_enqueue_options), {NULL, 0}, {NULL, 0}, 0, false \
+    }
+
+/** What became of an attempt, as whoever holds its lease says it. Set up with TASKQ_REPORT_INIT. */
+typedef struct taskq_report {
+    size_t struct_size;
+    int64_t id, version;
+    bool succeeded;
+    taskq_text result; /**< succeeded: JSON, or none */
+    taskq_text error; /**< failed: a JSON object with code, message, trace, the caller keeps to their bounds; or none */
+    bool no_retry;    /**< failed: for good */
+    int64_t retry_in_ms; /**< failed: in place of the backoff, 0 to 31536000000; -1: the backoff */
+    /* out */
+    taskq_status status; /**< OK (also for the same report again), ENOTFOUND, ESTALE, EINVAL */
+    taskq_state state;   /**< OK: as it now is */
+    int64_t new_version;
+    const taskq_job *job; /**< OK, where wanted: it is in the list of them */
+} taskq_report;
+#define TASKQ_REPORT_INIT                                                                                     \
+    {                                                                                                         \
+        sizeof(taskq_report), 0, 0, false, {NULL, 0}, {NULL, 0}, false, -1, TASKQ_OK, (taskq_state)0, 0, NULL \
+    }
+
 /** A list of jobs that the caller owns. */
 typedef struct taskq_jobs taskq_jobs;
 TASKQ_API uint32_t taskq_jobs_count(const taskq_jobs *list);                      /**< 0 for NULL */

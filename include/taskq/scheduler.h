@@ -71,18 +71,6 @@ TASKQ_API void taskq_scheduler_stop(taskq_scheduler *scheduler);
 
 /* ---- producers ------------------------------------------------------------------------------------------------------- */
 
-typedef struct taskq_enqueue_options {
-    size_t struct_size;
-    taskq_text idempotency_scope; /**< whose key it is, such as a token's name; up to 1024 bytes, may be empty */
-    taskq_text idempotency_key; /**< 1 to 256 characters; size 0: none. For 24 hours the same scope, key and digest give the same jobs */
-    uint64_t digest; /**< of whatever the caller holds to be the same request, the body's bytes for example: see taskq_digest */
-    bool json_checked; /**< the caller vouches that every payload is valid JSON (it was just parsed); else it is checked here */
-} taskq_enqueue_options;
-#define TASKQ_ENQUEUE_OPTIONS_INIT                                    \
-    {                                                                 \
-        sizeof(taskq_enqueue_options), {NULL, 0}, {NULL, 0}, 0, false \
-    }
-
 /** Enqueue 1 to 1000 jobs, all or none. `out`: the jobs, in the same order; one whose unique_key was taken is the job that has
  * it, with `existing` set. `made` (may be NULL): how many were made. `options` may be NULL.
  * EINVAL with field "/3/priority" for the fourth of several, "/priority" for a single one; EEXISTS: the key was used with another digest. */
@@ -117,25 +105,6 @@ typedef struct taskq_claim_options {
  * ELIMIT: too many wait. */
 TASKQ_API taskq_status taskq_scheduler_claim(taskq_scheduler *scheduler, const taskq_claim_options *options,
                                              taskq_jobs **out, taskq_error *err);
-
-typedef struct taskq_report {
-    size_t struct_size;
-    int64_t id, version;
-    bool succeeded;
-    taskq_text result; /**< succeeded: JSON, or none */
-    taskq_text error; /**< failed: a JSON object with code, message, trace, the caller keeps to their bounds; or none */
-    bool no_retry;    /**< failed: for good */
-    int64_t retry_in_ms; /**< failed: in place of the backoff, 0 to 31536000000; -1: the backoff */
-    /* out */
-    taskq_status status; /**< OK (also for the same report again), ENOTFOUND, ESTALE, EINVAL */
-    taskq_state state;   /**< OK: as it now is */
-    int64_t new_version;
-    const taskq_job *job; /**< OK, where wanted: it is in `out_jobs` */
-} taskq_report;
-#define TASKQ_REPORT_INIT                                                                                     \
-    {                                                                                                         \
-        sizeof(taskq_report), 0, 0, false, {NULL, 0}, {NULL, 0}, false, -1, TASKQ_OK, (taskq_state)0, 0, NULL \
-    }
 
 /** Report 0 to 1000 ended attempts, each standing alone, then claim (`next`, may be NULL, its wait_ms must be 0) in the same step. The same
  * report again is OK and changes nothing; one with a stale version is ESTALE and changes nothing.

@@ -90,3 +90,17 @@ void taskq__fail_prefix(taskq_error *err, const char *prefix)
     memcpy(err->field, joined, size);
     err->field[size] = '\0';
 }
+
+void taskq__fail_element(taskq_error *err, uint32_t index)
+{
+    char prefix[16];
+    if (!err) {
+        return;
+    }
+    (void)snprintf(prefix, sizeof(prefix), "/%u", index);
+    if (err->field[0] != '\0') {
+        taskq__fail_prefix(err, prefix);
+    } else {
+        (void)snprintf(err->field, sizeof(err->field), "%s", prefix);
+    }
+}

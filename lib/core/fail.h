@@ -14,5 +14,7 @@ taskq_status taskq__fail_field(taskq_error *err, taskq_status status, const char
 taskq_status taskq__fail_memory(taskq_error *err); /* ENOMEM */
 /* Put `prefix` before the field that err names ("/jobs/3" + "/priority"); nothing where it names none. */
 void taskq__fail_prefix(taskq_error *err, const char *prefix);
+/* "/3" before the field that err names; where it names none, the element alone. */
+void taskq__fail_element(taskq_error *err, uint32_t index);
 
 #endif

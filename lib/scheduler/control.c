@@ -5,6 +5,7 @@
 #include "scheduler/scheduler.h"
 
 #include "core/fail.h"
+#include "core/request.h"
 
 /* An operator's event that changed something. */
 static void count_event(taskq_scheduler *scheduler, const taskq_event *event)
@@ -41,26 +42,11 @@ taskq_status taskq__settle(taskq_scheduler *scheduler, taskq_event *events, uint
     return status;
 }
 
-static taskq_status refusal(const taskq_event *event, taskq_error *err)
-{
-    switch (event->status) {
-    case TASKQ_OK: return TASKQ_OK;
-    case TASKQ_ENOTFOUND: return taskq__fail(err, event->status, "there is no job %lld", (long long)event->id);
-    case TASKQ_ESTALE:
-        return taskq__fail(err, event->status, "version %lld of job %lld is not the current one: the lease is lost",
-                           (long long)event->version, (long long)event->id);
-    case TASKQ_ECONFLICT:
-        return taskq__fail(err, event->status, "the state of job %lld forbids it", (long long)event->id);
-    default:
-        return taskq__fail(err, event->status, "job %lld: %s", (long long)event->id, taskq_status_name(event->status));
-    }
-}
-
 taskq_status taskq__settle_one(taskq_scheduler *scheduler, taskq_event *event, taskq_jobs **out, taskq_error *err)
 {
     if (event->id < 1) {
         event->status = TASKQ_ENOTFOUND;
-        return refusal(event, err);
+        return taskq__event_refusal(event, err);
     }
     taskq_status status = taskq__scheduler_enter(scheduler, err);
     if (status != TASKQ_OK) {
@@ -70,7 +56,7 @@ taskq_status taskq__settle_one(taskq_scheduler *scheduler, taskq_event *event, t
     taskq_job **jobs = list ? taskq_arena_alloc(taskq__jobs_arena(list), sizeof(*jobs)) : NULL;
     status = jobs ? taskq__settle(scheduler, event, 1, taskq__jobs_arena(list), err) : taskq__fail_memory(err);
     if (status == TASKQ_OK) {
-        status = refusal(event, err);
+        status = taskq__event_refusal(event, err);
     }
     if (status == TASKQ_OK && out) {
         jobs[0] = event->job;

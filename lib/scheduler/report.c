@@ -8,57 +8,11 @@
 #include <stdlib.h>
 
 #include "core/fail.h"
-#include "core/job.h"
+#include "core/request.h"
 #include "core/scan.h"
 #include "core/text.h"
 
 enum { PROGRESS_BYTES_MAX = 65536 };
-
-static bool is_object(taskq_text json)
-{
-    size_t at = 0;
-    while (at < json.size &&
-           (json.data[at] == ' ' || json.data[at] == '\t' || json.data[at] == '\n' || json.data[at] == '\r')) {
-        at++;
-    }
-    return at < json.size && json.data[at] == '{';
-}
-
-static taskq_status check_report(const taskq_report *report, bool json_checked)
-{
-    taskq_text outcome = report->succeeded ? report->result : report->error;
-    if (report->id < 1) {
-        return TASKQ_ENOTFOUND;
-    }
-    if (report->version < 1) {
-        return TASKQ_EINVAL;
-    }
-    if (!report->succeeded && (report->retry_in_ms < -1 || report->retry_in_ms > TASKQ_DELAY_MS_MAX)) {
-        return TASKQ_EINVAL;
-    }
-    if (!report->succeeded && outcome.size > 0 && !is_object(outcome)) {
-        return TASKQ_EINVAL;
-    }
-    if (outcome.size > 0 && !json_checked && taskq__json_check(outcome, NULL) != TASKQ_OK) {
-        return TASKQ_EINVAL;
-    }
-    return TASKQ_OK;
-}
-
-static void make_event(taskq_scheduler *scheduler, const taskq_report *report, bool want_job, taskq_event *out)
-{
-    *out = (taskq_event){
-        .kind = report->succeeded ? TASKQ_EVENT_SUCCEED : TASKQ_EVENT_FAIL,
-        .id = report->id,
-        .version = report->version,
-        .outcome = report->succeeded ? report->result : report->error,
-        .delay_ms = report->succeeded ? -1 : report->retry_in_ms,
-        .no_retry = !report->succeeded && report->no_retry,
-        .random = taskq__rng_next(&scheduler->rng),
-        .wants_job = want_job,
-    };
-    out->digest = taskq__report_digest(out->kind, out->outcome, out->no_retry, out->delay_ms);
-}
 
 static uint32_t make_events(taskq_scheduler *scheduler, taskq_report *const *reports, uint32_t count, bool json_checked,
                             bool want_jobs, taskq_event *events)
@@ -66,9 +20,9 @@ static uint32_t make_events(taskq_scheduler *scheduler, taskq_report *const *rep
     uint32_t made = 0;
     for (uint32_t i = 0; i < count; i++) {
         reports[i]->job = NULL;
-        reports[i]->status = check_report(reports[i], json_checked);
+        reports[i]->status = taskq__report_check(reports[i], json_checked);
         if (reports[i]->status == TASKQ_OK) {
-            make_event(scheduler, reports[i], want_jobs, &events[made++]);
+            taskq__report_event(reports[i], taskq__rng_next(&scheduler->rng), want_jobs, &events[made++]);
         }
     }
     return made;
@@ -86,14 +40,11 @@ static void read_events(taskq_scheduler *scheduler, taskq_report *const *reports
             continue;
         }
         const taskq_event *event = events++;
-        report->status = event->status;
+        taskq__report_take(report, event);
         if (event->status != TASKQ_OK) {
             stale += event->status == TASKQ_ESTALE;
             continue;
         }
-        report->state = event->state;
-        report->new_version = event->new_version;
-        report->job = event->job;
         succeeded += report->succeeded;
         failed += !report->succeeded;
         taskq__stats_reported(&scheduler->stats, now, report->id);
@@ -244,7 +195,8 @@ static taskq_status check_beat(const taskq_heartbeat *beat, taskq_error *err)
     if (beat->progress.size > PROGRESS_BYTES_MAX) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/progress", "progress has more than %d bytes", PROGRESS_BYTES_MAX);
     }
-    if (beat->progress.size > 0 && (!is_object(beat->progress) || taskq__json_check(beat->progress, NULL) != TASKQ_OK)) {
+    if (beat->progress.size > 0 &&
+        (!taskq__json_is_object(beat->progress) || taskq__json_check(beat->progress, NULL) != TASKQ_OK)) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/progress", "progress is not a JSON object");
     }
     if (!taskq__text_is_utf8(beat->log)) {

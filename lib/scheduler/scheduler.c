@@ -5,7 +5,6 @@
  */
 #include "scheduler/scheduler.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -60,20 +59,6 @@ taskq_status taskq__scheduler_run(taskq_scheduler *scheduler, taskq__call *call,
         err->status = call->ops[op].status;
     }
     return call->ops[op].status;
-}
-
-void taskq__fail_element(taskq_error *err, uint32_t index)
-{
-    char prefix[16];
-    if (!err) {
-        return;
-    }
-    (void)snprintf(prefix, sizeof(prefix), "/%u", index);
-    if (err->field[0] != '\0') {
-        taskq__fail_prefix(err, prefix);
-    } else {
-        (void)snprintf(err->field, sizeof(err->field), "%s", prefix);
-    }
 }
 
 static taskq_status check_options(const taskq_scheduler_options *options, taskq_error *err)

@@ -63,7 +63,4 @@ taskq_status taskq__settle_one(taskq_scheduler *scheduler, taskq_event *event, t
 /* loop.c: the line's news of what is due, for the thread. */
 void taskq__loop_due(void *user, taskq_now due, taskq_now now);
 
-/* "/3" before the field that err names; where it names none, the element alone. */
-void taskq__fail_element(taskq_error *err, uint32_t index);
-
 #endif

@@ -10,12 +10,14 @@
 #include "core/fail.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 struct taskq_store {
     taskq_allocator allocator;
     const taskq_store_ops *ops;
     void *self;
+    _Atomic(const taskq__owner *) owner; /* NULL: no scheduler is open on it */
 };
 
 static bool ops_has(const taskq_store_ops *ops, size_t slot_end)
@@ -55,6 +57,7 @@ taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, const task
     store->allocator = allocator == NULL ? (taskq_allocator)TASKQ_ALLOCATOR_INIT : *allocator;
     store->ops = ops;
     store->self = self;
+    atomic_init(&store->owner, NULL);
     *out = store;
     return TASKQ_OK;
 }
@@ -259,4 +262,30 @@ taskq_status taskq__store_announce(taskq_store *store, const taskq_ready *ready,
 {
     assert(store != NULL && (ready != NULL || count == 0));
     return HAS(store->ops, announce) ? store->ops->announce(store->self, ready, count, err) : TASKQ_OK;
+}
+
+/* ---- the scheduler that is open on it ----------------------------------------------------------------------------- */
+
+taskq_status taskq__store_own(taskq_store *store, const taskq__owner *owner, taskq_error *err)
+{
+    const taskq__owner *none = NULL;
+    if (!atomic_compare_exchange_strong(&store->owner, &none, owner)) {
+        return taskq__fail(err, TASKQ_EBUSY, "another scheduler is open on this store");
+    }
+    return TASKQ_OK;
+}
+
+void taskq__store_disown(taskq_store *store)
+{
+    atomic_store(&store->owner, NULL);
+}
+
+const taskq__owner *taskq__store_owner(taskq_store *store)
+{
+    return atomic_load(&store->owner);
+}
+
+void *taskq__store_self(const taskq_store *store, const taskq_store_ops *ops)
+{
+    return store != NULL && store->ops == ops ? store->self : NULL;
 }
