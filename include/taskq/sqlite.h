@@ -11,6 +11,7 @@
 #ifndef TASKQ_SQLITE_H
 #define TASKQ_SQLITE_H
 
+#include <taskq/alloc.h>
 #include <taskq/store.h>
 
 TASKQ_BEGIN_DECLS
@@ -31,10 +32,11 @@ typedef struct taskq_sqlite_options {
     struct sqlite3 *connection; /**< the host's own connection to `path`, in WAL mode, used by nobody else while the store is
                                      open; borrowed, not closed. NULL: the store opens its own */
     uint32_t reader_count;      /**< reading connections, 1 to 64; 0: 4 */
+    taskq_allocator allocator; /**< zeroed: the C library's; SQLite has its own (see <taskq/alloc.h>) */
 } taskq_sqlite_options;
-#define TASKQ_SQLITE_OPTIONS_INIT                                                \
-    {                                                                            \
-        sizeof(taskq_sqlite_options), NULL, TASKQ_DURABILITY_FULL, NULL, NULL, 0 \
+#define TASKQ_SQLITE_OPTIONS_INIT                                                                      \
+    {                                                                                                  \
+        sizeof(taskq_sqlite_options), NULL, TASKQ_DURABILITY_FULL, NULL, NULL, 0, TASKQ_ALLOCATOR_INIT \
     }
 
 /** Open or make the store; an older schema is migrated.

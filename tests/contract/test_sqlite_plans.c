@@ -41,7 +41,7 @@ static void explain(taskq__sql which, char *plan, size_t room)
     }
     sqlite3_finalize(stmt);
     sqlite3_free(question);
-    free(text);
+    sqlite3_free(text);
 }
 
 START_TEST(no_statement_scans_or_sorts)

@@ -6,6 +6,7 @@
  */
 #include "store/sqlite/db.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "store/sqlite/fault.h"
 #include "store/sqlite/schema.h"
@@ -13,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,10 +27,10 @@ static taskq_status cannot(const char *what, const char *path, taskq_error *err)
 }
 
 /* A file of our own beside the final name; nobody else may read what users put into jobs. */
-static taskq_status make_partial(const char *path, char **out, taskq_error *err)
+static taskq_status make_partial(const taskq_allocator *a, const char *path, char **out, taskq_error *err)
 {
     size_t room = strlen(path) + SUFFIX_ROOM;
-    char *name = malloc(room);
+    char *name = taskq__alloc(a, room);
     if (name == NULL) {
         return taskq__fail_memory(err);
     }
@@ -47,7 +47,7 @@ static taskq_status make_partial(const char *path, char **out, taskq_error *err)
         }
     }
     taskq_status status = cannot("write", name, err);
-    free(name);
+    taskq__free(a, name);
     return status;
 }
 
@@ -62,9 +62,9 @@ static taskq_status flush(const char *path, int flags, taskq_error *err)
     return status;
 }
 
-static taskq_status flush_folder_of(const char *path, taskq_error *err)
+static taskq_status flush_folder_of(const taskq_allocator *a, const char *path, taskq_error *err)
 {
-    char *folder = strdup(path);
+    char *folder = taskq__strdup(a, path);
     if (folder == NULL) {
         return taskq__fail_memory(err);
     }
@@ -75,12 +75,12 @@ static taskq_status flush_folder_of(const char *path, taskq_error *err)
         slash[slash == folder ? 1 : 0] = '\0';
     }
     taskq_status status = flush(folder[0] == '\0' ? "." : folder, O_RDONLY | O_DIRECTORY, err);
-    free(folder);
+    taskq__free(a, folder);
     return status;
 }
 
 /* Give it its name unless something has it already. */
-static taskq_status publish(const char *partial, const char *path, taskq_error *err)
+static taskq_status publish(const taskq_allocator *a, const char *partial, const char *path, taskq_error *err)
 {
     taskq_status status = flush(partial, O_RDWR, err);
     if (status != TASKQ_OK) {
@@ -93,7 +93,7 @@ static taskq_status publish(const char *partial, const char *path, taskq_error *
         }
         unlink(partial);
     }
-    return flush_folder_of(path, err);
+    return flush_folder_of(a, path, err);
 }
 
 static taskq_status copy_steps(sqlite3 *from, sqlite3 *to, taskq_progress_fn *progress, void *user, taskq_error *err)
@@ -122,7 +122,8 @@ static taskq_status copy_steps(sqlite3 *from, sqlite3 *to, taskq_progress_fn *pr
 }
 
 /* The whole way from an open source to a finished file. */
-static taskq_status copy_to(sqlite3 *from, const char *path, taskq_progress_fn *progress, void *user, taskq_error *err)
+static taskq_status copy_to(const taskq_allocator *a, sqlite3 *from, const char *path, taskq_progress_fn *progress,
+                            void *user, taskq_error *err)
 {
     struct stat found;
     char *partial = NULL;
@@ -130,7 +131,7 @@ static taskq_status copy_to(sqlite3 *from, const char *path, taskq_progress_fn *
     if (lstat(path, &found) == 0) {
         return taskq__fail(err, TASKQ_EEXISTS, "there is a file %s already", path);
     }
-    taskq_status status = make_partial(path, &partial, err);
+    taskq_status status = make_partial(a, path, &partial, err);
     if (status != TASKQ_OK) {
         return status;
     }
@@ -142,7 +143,7 @@ static taskq_status copy_to(sqlite3 *from, const char *path, taskq_progress_fn *
     status = rc == SQLITE_OK ? copy_steps(from, to, progress, user, err) : taskq__fault(to, rc, partial, err);
     sqlite3_close(to);
     if (status == TASKQ_OK) {
-        status = publish(partial, path, err);
+        status = publish(a, partial, path, err);
         if (status != TASKQ_OK && status != TASKQ_EEXISTS && lstat(partial, &found) != 0) {
             unlink(path); /* it had got its name, but is not known to be on disk */
         }
@@ -150,13 +151,13 @@ static taskq_status copy_to(sqlite3 *from, const char *path, taskq_progress_fn *
     if (status != TASKQ_OK) {
         unlink(partial);
     }
-    free(partial);
+    taskq__free(a, partial);
     return status;
 }
 
 /* In a snapshot of a connection of its own. */
-static taskq_status copy_file(const char *source, const char *prefix, const char *path, taskq_progress_fn *progress,
-                              void *user, taskq_error *err)
+static taskq_status copy_file(const taskq_allocator *a, const char *source, const char *prefix, const char *path,
+                              taskq_progress_fn *progress, void *user, taskq_error *err)
 {
     taskq__conn conn;
     int version = 0;
@@ -171,7 +172,7 @@ static taskq_status copy_file(const char *source, const char *prefix, const char
         status = taskq__fail(err, TASKQ_ENOTFOUND, "%s is empty, there is no store in it yet", source);
     }
     if (status == TASKQ_OK) {
-        status = copy_to(conn.sqlite, path, progress, user, err);
+        status = copy_to(a, conn.sqlite, path, progress, user, err);
     }
     taskq__conn_close(&conn);
     return status;
@@ -182,28 +183,29 @@ taskq_status taskq__sqlite_backup(void *self, const char *path, taskq_progress_f
 {
     taskq__db *db = self;
     if (!db->in_memory) {
-        return copy_file(db->path, db->prefix, path, progress, user, err);
+        return copy_file(&db->allocator, db->path, db->prefix, path, progress, user, err);
     }
     pthread_mutex_lock(&db->write_lock);
-    taskq_status status = copy_to(db->writer.sqlite, path, progress, user, err);
+    taskq_status status = copy_to(&db->allocator, db->writer.sqlite, path, progress, user, err);
     pthread_mutex_unlock(&db->write_lock);
     return status;
 }
 
-taskq_status taskq_sqlite_backup(const taskq_sqlite_options *options, const char *to, taskq_progress_fn *progress,
+taskq_status taskq_sqlite_backup(const taskq_sqlite_options *given, const char *to, taskq_progress_fn *progress,
                                  void *user, taskq_error *err)
 {
     char prefix[TASKQ__PREFIX_BYTES_MAX + 1] = "";
-    taskq_status status = taskq__options_check(options, prefix, err);
+    taskq_sqlite_options options;
+    taskq_status status = taskq__options_take(given, &options, prefix, err);
     if (status != TASKQ_OK) {
         return status;
     }
     if (to == NULL || to[0] == '\0') {
         return taskq__fail(err, TASKQ_EINVAL, "a backup needs the path of a file to write");
     }
-    if (access(options->path, F_OK) != 0) {
-        return taskq__fail(err, errno == ENOENT ? TASKQ_ENOTFOUND : TASKQ_EUNAVAIL, "cannot open %s: %s", options->path,
+    if (access(options.path, F_OK) != 0) {
+        return taskq__fail(err, errno == ENOENT ? TASKQ_ENOTFOUND : TASKQ_EUNAVAIL, "cannot open %s: %s", options.path,
                            strerror(errno));
     }
-    return copy_file(options->path, prefix, to, progress, user, err);
+    return copy_file(&options.allocator, options.path, prefix, to, progress, user, err);
 }

@@ -4,13 +4,13 @@
  */
 #include "store/sqlite/db.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "store/sqlite/fault.h"
 #include "store/sqlite/schema.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,7 +44,7 @@ static int count_jobs(sqlite3 *sqlite, const char *prefix, int64_t *out)
         return SQLITE_NOMEM;
     }
     int rc = sqlite3_prepare_v2(sqlite, text, -1, &stmt, NULL);
-    free(text);
+    sqlite3_free(text);
     if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
         *out = sqlite3_column_int64(stmt, 0);
     }
@@ -81,10 +81,11 @@ static taskq_status look(sqlite3 *sqlite, const char *path, const char *prefix, 
 }
 
 /* A store that is not there yet: could it be made? */
-static taskq_status look_at_place(const char *path, taskq_error *err)
+static taskq_status look_at_place(const taskq_allocator *a, const char *path, taskq_error *err)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    char *folder =
+        slash == NULL ? taskq__strdup(a, ".") : taskq__strndup(a, path, slash == path ? 1 : (size_t)(slash - path));
     if (folder == NULL) {
         return taskq__fail_memory(err);
     }
@@ -92,30 +93,30 @@ static taskq_status look_at_place(const char *path, taskq_error *err)
         access(folder, W_OK | X_OK) == 0
             ? taskq__fail(err, TASKQ_ENOTFOUND, "%s is not there yet, it would be made", path)
             : taskq__fail(err, TASKQ_EUNAVAIL, "%s cannot be made in %s: %s", path, folder, strerror(errno));
-    free(folder);
+    taskq__free(a, folder);
     return status;
 }
 
-taskq_status taskq_sqlite_check(const taskq_sqlite_options *options, char *summary, size_t summary_bytes,
-                                taskq_error *err)
+taskq_status taskq_sqlite_check(const taskq_sqlite_options *given, char *summary, size_t summary_bytes, taskq_error *err)
 {
     char prefix[TASKQ__PREFIX_BYTES_MAX + 1] = "";
+    taskq_sqlite_options options;
     struct stat found;
     taskq__conn conn;
-    taskq_status status = taskq__options_check(options, prefix, err);
+    taskq_status status = taskq__options_take(given, &options, prefix, err);
     if (status != TASKQ_OK) {
         return status;
     }
-    if (stat(options->path, &found) != 0) {
-        return errno == ENOENT ? look_at_place(options->path, err)
-                               : taskq__fail(err, TASKQ_EUNAVAIL, "cannot open %s: %s", options->path, strerror(errno));
+    if (stat(options.path, &found) != 0) {
+        return errno == ENOENT ? look_at_place(&options.allocator, options.path, err)
+                               : taskq__fail(err, TASKQ_EUNAVAIL, "cannot open %s: %s", options.path, strerror(errno));
     }
     if (!S_ISREG(found.st_mode)) {
-        return taskq__fail(err, TASKQ_EINVAL, "%s is not a regular file", options->path);
+        return taskq__fail(err, TASKQ_EINVAL, "%s is not a regular file", options.path);
     }
-    status = taskq__conn_open(options->path, false, options->durability, &conn, err);
+    status = taskq__conn_open(options.path, false, options.durability, &conn, err);
     if (status == TASKQ_OK) {
-        status = look(conn.sqlite, options->path, prefix, summary, summary_bytes, err);
+        status = look(conn.sqlite, options.path, prefix, summary, summary_bytes, err);
         taskq__conn_close(&conn);
     }
     return status;

@@ -20,6 +20,7 @@ enum {
 };
 
 typedef struct taskq__db {
+    taskq_allocator allocator;
     char *path; /* ":memory:" has no readers, no lock, no upkeep */
     bool in_memory, host_owned;
     char prefix[TASKQ__PREFIX_BYTES_MAX + 1];
@@ -73,7 +74,9 @@ taskq_status taskq__sqlite_upkeep(void *self, bool idle, taskq_error *err);
 taskq_status taskq__sqlite_backup(void *self, const char *path, taskq_progress_fn *progress, void *user,
                                   taskq_error *err);
 
-/* ---- open.c: what options mean; shared with backup and check. `prefix` has room for TASKQ__PREFIX_BYTES_MAX + 1. */
-taskq_status taskq__options_check(const taskq_sqlite_options *options, char *prefix, taskq_error *err);
+/* ---- open.c: what options mean; shared with backup and check. `own` is what was given, as this version knows it; `prefix` has room for
+ * TASKQ__PREFIX_BYTES_MAX + 1. */
+taskq_status taskq__options_take(const taskq_sqlite_options *given, taskq_sqlite_options *own, char *prefix,
+                                 taskq_error *err);
 
 #endif

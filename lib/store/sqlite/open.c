@@ -5,21 +5,19 @@
  */
 #include "store/sqlite/db.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
+#include "core/sized.h"
 #include "store/sqlite/fault.h"
 #include "store/sqlite/schema.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const taskq_store_ops sqlite_ops;
 
-taskq_status taskq__options_check(const taskq_sqlite_options *options, char *prefix, taskq_error *err)
+static taskq_status check_options(const taskq_sqlite_options *options, char *prefix, taskq_error *err)
 {
-    if (options == NULL || options->struct_size < sizeof(*options)) {
-        return taskq__fail(err, TASKQ_EINVAL, "the options are not set up with TASKQ_SQLITE_OPTIONS_INIT");
-    }
     if (options->path == NULL || options->path[0] == '\0') {
         return taskq__fail(err, TASKQ_EINVAL, "the store needs the path of its file");
     }
@@ -50,6 +48,13 @@ taskq_status taskq__options_check(const taskq_sqlite_options *options, char *pre
     return TASKQ_OK;
 }
 
+taskq_status taskq__options_take(const taskq_sqlite_options *given, taskq_sqlite_options *own, char *prefix,
+                                 taskq_error *err)
+{
+    taskq_status status = TASKQ__SIZED_IN(given, own, err);
+    return status == TASKQ_OK ? check_options(own, prefix, err) : status;
+}
+
 static void sqlite_close(void *self)
 {
     taskq__db *db = self;
@@ -67,8 +72,9 @@ static void sqlite_close(void *self)
     pthread_cond_destroy(&db->read_free);
     pthread_mutex_destroy(&db->read_lock);
     pthread_mutex_destroy(&db->write_lock);
-    free(db->path);
-    free(db);
+    taskq_allocator allocator = db->allocator;
+    taskq__free(&allocator, db->path);
+    taskq__free(&allocator, db);
 }
 
 static int count_wal_pages(void *user, sqlite3 *sqlite, const char *schema, int pages)
@@ -82,13 +88,14 @@ static int count_wal_pages(void *user, sqlite3 *sqlite, const char *schema, int 
 
 static taskq__db *new_db(const taskq_sqlite_options *options, const char *prefix)
 {
-    taskq__db *db = calloc(1, sizeof(*db));
+    taskq__db *db = taskq__alloc(&options->allocator, sizeof(*db));
     if (db == NULL) {
         return NULL;
     }
-    db->path = strdup(options->path);
+    db->allocator = options->allocator;
+    db->path = taskq__strdup(&options->allocator, options->path);
     if (db->path == NULL) {
-        free(db);
+        taskq__free(&options->allocator, db);
         return NULL;
     }
     db->in_memory = strcmp(options->path, ":memory:") == 0;
@@ -130,27 +137,27 @@ static taskq_status open_writer(taskq__db *db, const taskq_sqlite_options *optio
     return TASKQ_OK;
 }
 
-taskq_status taskq_sqlite_open(const taskq_sqlite_options *options, taskq_store **out, taskq_error *err)
+taskq_status taskq_sqlite_open(const taskq_sqlite_options *given, taskq_store **out, taskq_error *err)
 {
     char prefix[TASKQ__PREFIX_BYTES_MAX + 1] = "";
+    taskq_sqlite_options options;
     if (out == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "there is no place to put the store");
     }
-    taskq_status status = taskq__options_check(options, prefix, err);
+    taskq_status status = taskq__options_take(given, &options, prefix, err);
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq__db *db = new_db(options, prefix);
+    taskq__db *db = new_db(&options, prefix);
     if (db == NULL) {
         return taskq__fail_memory(err);
     }
-    status = open_writer(db, options, err);
+    status = open_writer(db, &options, err);
     if (status == TASKQ_OK && !db->in_memory) {
-        status =
-            taskq__readers_open(db, options->reader_count == 0 ? TASKQ__READERS_DEFAULT : options->reader_count, err);
+        status = taskq__readers_open(db, options.reader_count == 0 ? TASKQ__READERS_DEFAULT : options.reader_count, err);
     }
     if (status == TASKQ_OK) {
-        status = taskq_store_make(&sqlite_ops, db, NULL, out, err);
+        status = taskq_store_make(&sqlite_ops, db, &options.allocator, out, err);
     }
     if (status != TASKQ_OK) {
         sqlite_close(db);

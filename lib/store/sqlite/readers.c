@@ -6,15 +6,14 @@
  */
 #include "store/sqlite/db.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "store/sqlite/fault.h"
 
-#include <stdlib.h>
-
 taskq_status taskq__readers_open(taskq__db *db, uint32_t count, taskq_error *err)
 {
-    db->readers = calloc(count, sizeof(*db->readers));
-    db->idle = calloc(count, sizeof(*db->idle));
+    db->readers = taskq__alloc_array(&db->allocator, count, sizeof(*db->readers));
+    db->idle = taskq__alloc_array(&db->allocator, count, sizeof(*db->idle));
     if (db->readers == NULL || db->idle == NULL) {
         return taskq__fail_memory(err);
     }
@@ -39,8 +38,8 @@ void taskq__readers_close(taskq__db *db)
     for (uint32_t i = 0; i < db->reader_count; i++) {
         taskq__conn_close(&db->readers[i]);
     }
-    free(db->readers);
-    free(db->idle);
+    taskq__free(&db->allocator, db->readers);
+    taskq__free(&db->allocator, db->idle);
     db->readers = NULL;
     db->idle = NULL;
     db->reader_count = db->idle_count = 0;

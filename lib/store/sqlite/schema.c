@@ -17,8 +17,6 @@
 #include "store/sqlite/fault.h"
 #include "store/sqlite/sql.h"
 
-#include <stdlib.h>
-
 /* "tskq", for file(1) and its like; only ever set in a file that we made ourselves. */
 #define APPLICATION_ID "0x74736b71"
 
@@ -128,7 +126,7 @@ static int read_int(sqlite3 *sqlite, const char *text, const char *prefix, int64
     }
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(sqlite, expanded, -1, &stmt, NULL);
-    free(expanded);
+    sqlite3_free(expanded);
     if (rc == SQLITE_OK) {
         rc = sqlite3_step(stmt);
         if (rc == SQLITE_ROW) {

@@ -5,31 +5,23 @@
  */
 #include "store/sqlite/sql.h"
 
-#include "core/buf.h"
-
 #include <assert.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { SQL_BYTES_MAX = 16384 };
 
 char *taskq__sql_expand(const char *text, const char *prefix)
 {
-    taskq__buf buf;
-    taskq__buf_init(&buf, NULL, SQL_BYTES_MAX);
+    sqlite3_str *out = sqlite3_str_new(NULL);
     for (const char *rest = text; *rest != '\0';) {
         size_t plain = strcspn(rest, "@");
-        taskq__buf_add(&buf, rest, plain);
+        sqlite3_str_append(out, rest, (int)plain);
         rest += plain;
         if (*rest == '@') {
-            taskq__buf_add_string(&buf, prefix);
+            sqlite3_str_appendall(out, prefix);
             rest++;
         }
     }
-    char *out = buf.failed || buf.data == NULL ? NULL : strdup(buf.data);
-    taskq__buf_clear(&buf);
-    return out;
+    return sqlite3_str_finish(out);
 }
 
 int taskq__sql_run(sqlite3 *sqlite, const char *text, const char *prefix)
@@ -39,7 +31,7 @@ int taskq__sql_run(sqlite3 *sqlite, const char *text, const char *prefix)
         return SQLITE_NOMEM;
     }
     int rc = sqlite3_exec(sqlite, expanded, NULL, NULL, NULL);
-    free(expanded);
+    sqlite3_free(expanded);
     return rc;
 }
 
@@ -55,7 +47,7 @@ int taskq__conn_prepare(taskq__conn *conn, unsigned use, const char *prefix)
             return SQLITE_NOMEM;
         }
         int rc = sqlite3_prepare_v3(conn->sqlite, text, -1, SQLITE_PREPARE_PERSISTENT, &conn->statements[i], NULL);
-        free(text);
+        sqlite3_free(text);
         if (rc != SQLITE_OK) {
             return rc;
         }

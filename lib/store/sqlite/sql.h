@@ -96,7 +96,7 @@ typedef struct taskq__conn {
     sqlite3_stmt *statements[TASKQ__SQL_COUNT];
 } taskq__conn;
 
-/* The text with the prefix put in, to be freed with free(); NULL: no memory. */
+/* The text with the prefix put in, SQLite's memory: to be freed with sqlite3_free(); NULL: none. */
 char *taskq__sql_expand(const char *text, const char *prefix);
 /* Run a text of statements once, without results. */
 int taskq__sql_run(sqlite3 *sqlite, const char *text, const char *prefix);
