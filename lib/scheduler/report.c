@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/fail.h"
+#include "core/job.h"
 #include "core/request.h"
 #include "core/scan.h"
 #include "core/text.h"
