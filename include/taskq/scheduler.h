@@ -14,6 +14,7 @@
 #ifndef TASKQ_SCHEDULER_H
 #define TASKQ_SCHEDULER_H
 
+#include <taskq/alloc.h>
 #include <taskq/clock.h>
 #include <taskq/job.h>
 #include <taskq/log.h>
@@ -33,11 +34,12 @@ typedef struct taskq_scheduler_options {
     int64_t retention_ms; /**< succeeded and canceled jobs are deleted so long after their end, 36500 days at most; 0: 7 days; -1: never */
     int64_t retention_failed_ms; /**< the same of failed ones; 0: 30 days; -1: never */
     uint32_t parked_max; /**< claims that may wait for a job at once, 1000000 at most; one more gets ELIMIT; 0: 10000 */
+    taskq_allocator allocator; /**< zeroed: the C library's; the lists that are handed out use it too */
 } taskq_scheduler_options;
 #define TASKQ_SCHEDULER_OPTIONS_INIT                                                                                   \
     {                                                                                                                  \
         sizeof(taskq_scheduler_options), NULL, {0, NULL, NULL, NULL}, {0, NULL, NULL, (taskq_log_level)0}, 0, 0, 0, 0, \
-            0                                                                                                          \
+            0, TASKQ_ALLOCATOR_INIT                                                                                    \
     }
 
 /** Make a scheduler on a store. Options are copied, the store is borrowed. EINVAL, ENOMEM, EUNAVAIL (no descriptor is left).

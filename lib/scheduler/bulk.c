@@ -197,8 +197,8 @@ taskq_status taskq_scheduler_bulk(taskq_scheduler *scheduler, taskq_bulk_action 
         return status;
     }
     taskq_filter all = TASKQ_FILTER_INIT;
-    taskq_arena *memory = taskq__arena_new(NULL, 0);
-    bulk work = {.scheduler = scheduler, .action = action, .arena = taskq__arena_new(NULL, 0)};
+    taskq_arena *memory = taskq__arena_new(&scheduler->allocator, 0);
+    bulk work = {.scheduler = scheduler, .action = action, .arena = taskq__arena_new(&scheduler->allocator, 0)};
     work.events = memory ? taskq_arena_alloc(memory, sizeof(taskq_event) * CHUNK) : NULL;
     if (!work.events || !work.arena) {
         status = taskq__fail_memory(err);

@@ -5,8 +5,7 @@
  */
 #include "scheduler/scheduler.h"
 
-#include <stdlib.h>
-
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "core/text.h"
 
@@ -95,7 +94,7 @@ static taskq_status make_nodes(const taskq_scheduler *scheduler, taskq__call *ca
     uint32_t types = claim->type_count > 0 ? claim->type_count : 1;
     uint32_t count = claim->queue_count * types;
     if (count > sizeof(work->few) / sizeof(work->few[0])) {
-        work->nodes = calloc(count, sizeof(*work->nodes));
+        work->nodes = taskq__alloc_array(work->allocator, count, sizeof(*work->nodes));
         if (!work->nodes) {
             return taskq__fail_memory(err);
         }
@@ -116,6 +115,7 @@ taskq_status taskq__claim_begin(taskq_scheduler *scheduler, const taskq_claim_op
                                 taskq_jobs *list, taskq__claim_work *work, taskq_error *err)
 {
     work->nodes = work->few;
+    work->allocator = &scheduler->allocator;
     taskq_status status = take_options(options, work, err);
     if (status != TASKQ_OK) {
         return status;
@@ -157,7 +157,7 @@ void taskq__claim_end(taskq_scheduler *scheduler, const taskq__claim_work *work,
 void taskq__claim_clear(taskq__claim_work *work)
 {
     if (work->nodes != work->few) {
-        free(work->nodes);
+        taskq__free(work->allocator, work->nodes);
     }
 }
 
@@ -174,7 +174,7 @@ taskq_status taskq_scheduler_claim(taskq_scheduler *scheduler, const taskq_claim
     taskq__call call = {.count = 0};
     taskq__claim_work work;
     work.nodes = work.few;
-    taskq_jobs *list = taskq__jobs_new(NULL);
+    taskq_jobs *list = taskq__jobs_new(&scheduler->allocator);
     if (!list) {
         status = taskq__fail_memory(err);
         goto out;

@@ -7,8 +7,8 @@
 #include "scheduler/commit.h"
 
 #include <sched.h>
-#include <stdlib.h>
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "core/log.h"
 #include "scheduler/line.h"
@@ -16,7 +16,7 @@
 
 taskq_status taskq__line_open(const taskq__line_options *options, taskq__line **out, taskq_error *err)
 {
-    taskq__line *line = calloc(1, sizeof(*line));
+    taskq__line *line = taskq__alloc(&options->allocator, sizeof(*line));
     if (!line) {
         return taskq__fail_memory(err);
     }
@@ -24,8 +24,8 @@ taskq_status taskq__line_open(const taskq__line_options *options, taskq__line **
     line->seed = taskq__rng_next(options->rng);
     line->names.seed = taskq__rng_next(options->rng);
     line->shared = (taskq__store_flags(options->store) & TASKQ_STORE_SHARED) != 0;
-    line->arena = taskq__arena_new(NULL, 0);
-    taskq_status status = taskq__waiters_init(&line->waiters, err);
+    line->arena = taskq__arena_new(&options->allocator, 0);
+    taskq_status status = taskq__waiters_init(&line->waiters, &line->options.allocator, err);
     if (status == TASKQ_OK && !line->arena) {
         status = taskq__fail_memory(err);
     }
@@ -35,7 +35,7 @@ taskq_status taskq__line_open(const taskq__line_options *options, taskq__line **
     if (status != TASKQ_OK) {
         taskq__waiters_clear(&line->waiters);
         taskq__arena_free(line->arena);
-        free(line);
+        taskq__free(&options->allocator, line);
         return status;
     }
     *out = line;
@@ -50,7 +50,8 @@ void taskq__line_close(taskq__line *line)
     pthread_mutex_destroy(&line->lock);
     taskq__waiters_clear(&line->waiters);
     taskq__arena_free(line->arena);
-    free(line);
+    taskq_allocator allocator = line->options.allocator;
+    taskq__free(&allocator, line);
 }
 
 uint64_t taskq__line_hash(const taskq__line *line, taskq_text text)

@@ -8,6 +8,7 @@
 #ifndef TASKQ_SCHEDULER_COMMIT_H
 #define TASKQ_SCHEDULER_COMMIT_H
 
+#include <taskq/alloc.h>
 #include <taskq/log.h>
 
 #include "core/rng.h"
@@ -17,6 +18,7 @@
 typedef struct taskq__line taskq__line;
 
 typedef struct taskq__line_options {
+    taskq_allocator allocator;
     taskq_store *store;
     taskq__timekeeper *time;
     taskq__rng *rng;

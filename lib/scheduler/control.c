@@ -52,7 +52,7 @@ taskq_status taskq__settle_one(taskq_scheduler *scheduler, taskq_event *event, t
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq_jobs *list = taskq__jobs_new(NULL);
+    taskq_jobs *list = taskq__jobs_new(&scheduler->allocator);
     taskq_job **jobs = list ? taskq_arena_alloc(taskq__jobs_arena(list), sizeof(*jobs)) : NULL;
     status = jobs ? taskq__settle(scheduler, event, 1, taskq__jobs_arena(list), err) : taskq__fail_memory(err);
     if (status == TASKQ_OK) {

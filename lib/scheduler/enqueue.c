@@ -35,7 +35,7 @@ taskq_status taskq_scheduler_enqueue(taskq_scheduler *scheduler, const taskq_new
         return status;
     }
     taskq_enqueue enqueue;
-    taskq_jobs *list = taskq__jobs_new(NULL);
+    taskq_jobs *list = taskq__jobs_new(&scheduler->allocator);
     taskq_arena *arena = list ? taskq__jobs_arena(list) : NULL;
     if (!list) {
         status = taskq__fail_memory(err);

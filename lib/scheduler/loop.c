@@ -5,9 +5,9 @@
  * written for a while it lets the store do its upkeep. What fails is told once and tried again with growing pauses.
  */
 #include <poll.h>
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "core/log.h"
 #include "scheduler/scheduler.h"
@@ -143,13 +143,13 @@ static void *run(void *user)
 
 static taskq_status start(taskq_scheduler *scheduler, taskq_error *err)
 {
-    taskq__loop *loop = calloc(1, sizeof(*loop));
+    taskq__loop *loop = taskq__alloc(&scheduler->allocator, sizeof(*loop));
     if (!loop) {
         return taskq__fail_memory(err);
     }
     loop->scheduler = scheduler;
     if (pthread_create(&loop->thread, NULL, run, loop) != 0) {
-        free(loop);
+        taskq__free(&scheduler->allocator, loop);
         return taskq__fail(err, TASKQ_EUNAVAIL, "the thread could not be made");
     }
     scheduler->loop = loop;
@@ -185,7 +185,7 @@ void taskq_scheduler_stop(taskq_scheduler *scheduler)
         poke(scheduler->wake_fd);
         (void)pthread_join(loop->thread, NULL);
         atomic_store(&scheduler->sleeps_until_ms, INT64_MIN);
-        free(loop);
+        taskq__free(&scheduler->allocator, loop);
     }
     pthread_mutex_unlock(&scheduler->loop_lock);
 }

@@ -20,7 +20,7 @@ static taskq_status check_name(taskq_text name, taskq_error *err)
 
 static taskq_status read_queues(taskq_scheduler *scheduler, const taskq_text *name, taskq_queues **out, taskq_error *err)
 {
-    taskq_queues *list = taskq__queues_new(NULL);
+    taskq_queues *list = taskq__queues_new(&scheduler->allocator);
     if (!list) {
         return taskq__fail_memory(err);
     }
@@ -58,7 +58,7 @@ taskq_status taskq_scheduler_queues(taskq_scheduler *scheduler, const taskq_text
 
 static taskq_status change_queue(taskq_scheduler *scheduler, taskq_queue_change *change, taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(&scheduler->allocator, 0);
     if (!arena) {
         return taskq__fail_memory(err);
     }
@@ -93,7 +93,7 @@ taskq_status taskq_scheduler_queue_pause(taskq_scheduler *scheduler, taskq_text 
 
 static taskq_status read_job(taskq_scheduler *scheduler, int64_t id, taskq_jobs **out, taskq_error *err)
 {
-    taskq_jobs *list = taskq__jobs_new(NULL);
+    taskq_jobs *list = taskq__jobs_new(&scheduler->allocator);
     taskq_arena *arena = list ? taskq__jobs_arena(list) : NULL;
     taskq_job **jobs = list ? taskq_arena_alloc(arena, sizeof(*jobs)) : NULL;
     taskq_status status = jobs ? TASKQ_OK : taskq__fail_memory(err);
@@ -160,7 +160,7 @@ static taskq_status check_filter(const taskq_filter *filter, taskq_error *err)
 
 static taskq_status read_page(taskq_scheduler *scheduler, const taskq_filter *filter, taskq_jobs **out, taskq_error *err)
 {
-    taskq_jobs *list = taskq__jobs_new(NULL);
+    taskq_jobs *list = taskq__jobs_new(&scheduler->allocator);
     if (!list) {
         return taskq__fail_memory(err);
     }

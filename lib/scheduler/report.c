@@ -82,8 +82,8 @@ typedef struct completion {
 static taskq_status build(taskq_scheduler *scheduler, taskq_report *const *reports, uint32_t count, bool json_checked,
                           bool want_jobs, const taskq_claim_options *next, completion *work, taskq_error *err)
 {
-    work->reported = taskq__jobs_new(NULL);
-    work->claimed = next ? taskq__jobs_new(NULL) : NULL;
+    work->reported = taskq__jobs_new(&scheduler->allocator);
+    work->claimed = next ? taskq__jobs_new(&scheduler->allocator) : NULL;
     if (!work->reported || (next && !work->claimed)) {
         return taskq__fail_memory(err);
     }
@@ -248,7 +248,7 @@ taskq_status taskq_scheduler_heartbeat(taskq_scheduler *scheduler, taskq_heartbe
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(&scheduler->allocator, 0);
     taskq_beat *sent = arena ? taskq_arena_alloc(arena, sizeof(taskq_beat) * count) : NULL;
     status = sent ? run_beats(scheduler, beats, count, sent, arena, err) : taskq__fail_memory(err);
     taskq__arena_free(arena);

@@ -5,11 +5,12 @@
  */
 #include "scheduler/scheduler.h"
 
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/alloc.h"
 #include "core/fail.h"
+#include "core/sized.h"
 
 #define UNDER_WAY_SHUT (UINT32_C(1) << 31)
 #define UNDER_WAY_CLOSING (UINT32_C(1) << 30)
@@ -63,8 +64,8 @@ taskq_status taskq__scheduler_run(taskq_scheduler *scheduler, taskq__call *call,
 
 static taskq_status check_options(const taskq_scheduler_options *options, taskq_error *err)
 {
-    if (!options || options->struct_size < sizeof(*options) || !options->store) {
-        return taskq__fail_field(err, TASKQ_EINVAL, "/store", "a scheduler needs options and a store");
+    if (!options->store) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/store", "a scheduler needs a store");
     }
     int64_t interval = options->sweep_interval_ms;
     if (interval != 0 && (interval < SWEEP_INTERVAL_MS_MIN || interval > SWEEP_INTERVAL_MS_MAX)) {
@@ -101,19 +102,13 @@ static taskq_status open_parts(taskq_scheduler *scheduler, const taskq__line_opt
     return status;
 }
 
-taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_scheduler **out, taskq_error *err)
+static taskq_status open_checked(const taskq_scheduler_options *options, taskq_scheduler **out, taskq_error *err)
 {
-    taskq_status status = check_options(options, err);
-    if (status == TASKQ_OK && !out) {
-        status = taskq__fail(err, TASKQ_EINVAL, "there is no place for the scheduler");
-    }
-    if (status != TASKQ_OK) {
-        return status;
-    }
-    taskq_scheduler *scheduler = calloc(1, sizeof(*scheduler));
+    taskq_scheduler *scheduler = taskq__alloc(&options->allocator, sizeof(*scheduler));
     if (!scheduler) {
         return taskq__fail_memory(err);
     }
+    scheduler->allocator = options->allocator;
     scheduler->store = options->store;
     scheduler->log = options->log;
     scheduler->sweep_interval_ms = options->sweep_interval_ms ? options->sweep_interval_ms : SWEEP_INTERVAL_MS;
@@ -124,6 +119,7 @@ taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_
     taskq__stats_init(&scheduler->stats, taskq__scheduler_now(scheduler).steady_ms);
     atomic_init(&scheduler->sleeps_until_ms, INT64_MIN);
     taskq__line_options line = {
+        .allocator = scheduler->allocator,
         .store = scheduler->store,
         .time = &scheduler->time,
         .rng = &scheduler->rng,
@@ -132,13 +128,26 @@ taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_
         .due = taskq__loop_due,
         .user = scheduler,
     };
-    status = open_parts(scheduler, &line, err);
+    taskq_status status = open_parts(scheduler, &line, err);
     if (status != TASKQ_OK) {
-        free(scheduler);
+        taskq__free(&options->allocator, scheduler);
         return status;
     }
     *out = scheduler;
     return TASKQ_OK;
+}
+
+taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_scheduler **out, taskq_error *err)
+{
+    taskq_scheduler_options own;
+    taskq_status status = TASKQ__SIZED_IN(options, &own, err);
+    if (status == TASKQ_OK) {
+        status = check_options(&own, err);
+    }
+    if (status == TASKQ_OK && !out) {
+        status = taskq__fail(err, TASKQ_EINVAL, "there is no place for the scheduler");
+    }
+    return status == TASKQ_OK ? open_checked(&own, out, err) : status;
 }
 
 void taskq_scheduler_shut(taskq_scheduler *scheduler)
@@ -165,7 +174,8 @@ void taskq_scheduler_close(taskq_scheduler *scheduler)
     taskq__line_close(scheduler->line);
     (void)close(scheduler->wake_fd);
     pthread_mutex_destroy(&scheduler->loop_lock);
-    free(scheduler);
+    taskq_allocator allocator = scheduler->allocator;
+    taskq__free(&allocator, scheduler);
 }
 
 taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_scheduler_stats *out, taskq_error *err)

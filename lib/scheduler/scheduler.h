@@ -15,6 +15,7 @@
 typedef struct taskq__loop taskq__loop;
 
 struct taskq_scheduler {
+    taskq_allocator allocator;
     taskq_store *store;
     taskq_log log;
     taskq__timekeeper time;
@@ -47,6 +48,7 @@ typedef struct taskq__claim_work {
     taskq_claim claim;
     taskq_text queues[TASKQ_CLAIM_NAMES_MAX], types[TASKQ_CLAIM_NAMES_MAX];
     taskq__park_node few[4], *nodes; /* `nodes` is `few` or allocated */
+    const taskq_allocator *allocator;
 } taskq__claim_work;
 
 taskq_status taskq__claim_begin(taskq_scheduler *scheduler, const taskq_claim_options *options, taskq__call *call,

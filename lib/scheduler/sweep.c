@@ -148,7 +148,7 @@ taskq_status taskq_scheduler_sweep(taskq_scheduler *scheduler, taskq_sweep_repor
         return status;
     }
     taskq_sweep_report report = {0};
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(&scheduler->allocator, 0);
     status = arena ? sweep(scheduler, arena, &report, err) : taskq__fail_memory(err);
     if (status == TASKQ_OK && out) {
         *out = report;

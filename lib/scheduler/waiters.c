@@ -6,15 +6,14 @@
  */
 #include "scheduler/waiters.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 
-#include <stdlib.h>
-
-taskq_status taskq__waiters_init(taskq__waiters *waiters, taskq_error *err)
+taskq_status taskq__waiters_init(taskq__waiters *waiters, const taskq_allocator *a, taskq_error *err)
 {
-    *waiters = (taskq__waiters){0};
-    waiters->buckets = calloc(TASKQ__WAITERS_BUCKETS, sizeof(*waiters->buckets));
-    waiters->polls = calloc(TASKQ__WAITERS_BUCKETS, sizeof(*waiters->polls));
+    *waiters = (taskq__waiters){.allocator = a};
+    waiters->buckets = taskq__alloc_array(a, TASKQ__WAITERS_BUCKETS, sizeof(*waiters->buckets));
+    waiters->polls = taskq__alloc_array(a, TASKQ__WAITERS_BUCKETS, sizeof(*waiters->polls));
     if (!waiters->buckets || !waiters->polls) {
         taskq__waiters_clear(waiters);
         return taskq__fail_memory(err);
@@ -24,8 +23,8 @@ taskq_status taskq__waiters_init(taskq__waiters *waiters, taskq_error *err)
 
 void taskq__waiters_clear(taskq__waiters *waiters)
 {
-    free(waiters->buckets);
-    free(waiters->polls);
+    taskq__free(waiters->allocator, waiters->buckets);
+    taskq__free(waiters->allocator, waiters->polls);
     *waiters = (taskq__waiters){0};
 }
 

@@ -3,18 +3,21 @@
 #ifndef TASKQ_SCHEDULER_WAITERS_H
 #define TASKQ_SCHEDULER_WAITERS_H
 
+#include <taskq/alloc.h>
+
 #include "scheduler/call.h"
 
 enum { TASKQ__WAITERS_BUCKETS = 4096 };
 
 typedef struct taskq__waiters {
-    taskq__park_node **buckets; /* chains of the heads of the queues, one queue a pair */
-    taskq__call **polls;        /* chains of calls by (worker, poll) */
+    const taskq_allocator *allocator; /* lives as long as they do */
+    taskq__park_node **buckets;       /* chains of the heads of the queues, one queue a pair */
+    taskq__call **polls;              /* chains of calls by (worker, poll) */
     taskq__call *oldest, *newest;
     uint32_t count;
 } taskq__waiters;
 
-taskq_status taskq__waiters_init(taskq__waiters *waiters, taskq_error *err);
+taskq_status taskq__waiters_init(taskq__waiters *waiters, const taskq_allocator *a, taskq_error *err);
 void taskq__waiters_clear(taskq__waiters *waiters);
 
 /* The call keeps its place by arrival, so one that was taken out and comes back stands where it stood. */

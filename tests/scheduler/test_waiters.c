@@ -17,7 +17,7 @@ static taskq__rng rng;
 
 static void setup(void)
 {
-    ck_assert_int_eq(taskq__waiters_init(&waiters, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq__waiters_init(&waiters, NULL, NULL), TASKQ_OK);
     memset(calls, 0, sizeof(calls));
     memset(parked, 0, sizeof(parked));
     taskq__rng_init(&rng, 12);
