@@ -25,7 +25,8 @@ typedef struct taskq_worker taskq_worker;
 typedef struct taskq_worker_options {
     size_t struct_size;
     const char *const *
-        servers; /**< base URLs; the next one is tried when one is out of reach; 16 at most; none: http://127.0.0.1:7070 */
+        servers; /**< base URLs of one store; it begins with any of them, asks the next at once where one fails, and goes back;
+                    16 at most; none: http://127.0.0.1:7070 */
     uint32_t server_count;
     const char *const *queues; /**< in order of preference, 32 at most; none: "default" */
     uint32_t queue_count;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker whose server is gone must neither hammer it nor sleep through its return: each failure doubles the span that the next try is
- * drawn from, evenly from nothing to the whole of it, so that a thousand workers come back spread out. With several servers the
- * worker stays at the one that answered last, and goes on to the next only when that one fails.
+ * drawn from, evenly from nothing to the whole of it, so that a thousand workers come back spread out. With several servers each
+ * worker has a home, drawn at the start; it goes on to the next server at once when one fails, and back home when that answers again:
+ * else the last server of a rolling restart would have all the workers.
  */
 #include "worker/breaker.h"
 
@@ -53,6 +54,11 @@ taskq_status taskq__servers_init(taskq__servers *servers, const char *const *url
     return TASKQ_OK;
 }
 
+void taskq__servers_settle(taskq__servers *servers)
+{
+    servers->home = servers->current = (uint32_t)taskq__rng_below(servers->rng, servers->count);
+}
+
 void taskq__servers_clear(taskq__servers *servers)
 {
     for (uint32_t i = 0; i < servers->count; i++) {
@@ -92,6 +98,24 @@ bool taskq__servers_pick(taskq__servers *servers, int64_t now_ms, uint32_t *inde
         }
     }
     return false;
+}
+
+bool taskq__servers_try_home(taskq__servers *servers, int64_t now_ms, uint32_t *index, int64_t *in_ms)
+{
+    taskq__server *home = &servers->list[servers->home];
+    *in_ms = -1;
+    /* Where all are out of reach the requests that wait try each in turn, the home too. */
+    if (home->state != TASKQ__BREAKER_OPEN || servers->list[servers->current].state != TASKQ__BREAKER_CLOSED) {
+        return false;
+    }
+    if (home->open_until_ms > now_ms) {
+        *in_ms = home->open_until_ms - now_ms;
+        return false;
+    }
+    home->state = TASKQ__BREAKER_HALF_OPEN;
+    log_server(servers, TASKQ_LOG_DEBUG, home, "breaker half open: the server is tried again", NULL, 0);
+    *index = servers->home;
+    return true;
 }
 
 void taskq__servers_answered(taskq__servers *servers, uint32_t index)

@@ -28,6 +28,7 @@ typedef struct taskq__server {
 typedef struct taskq__servers {
     taskq__server list[TASKQ__SERVERS_MAX];
     uint32_t count, current;
+    uint32_t home; /* where it began, and to which it returns */
     const taskq_log *log;
     taskq__rng *rng;
 } taskq__servers;
@@ -36,10 +37,16 @@ typedef struct taskq__servers {
 taskq_status taskq__servers_init(taskq__servers *servers, const char *const *urls, uint32_t count, const taskq_log *log,
                                  taskq__rng *rng, taskq_error *err);
 void taskq__servers_clear(taskq__servers *servers);
+/* One that is drawn becomes the home, so that many workers are spread over the servers. Else it is the first. */
+void taskq__servers_settle(taskq__servers *servers);
 
 /* The server to ask now; false: none may be asked yet, `in_ms` says when one may (-1: when the answer of the one that is being tried is there).
  * A server whose time is over becomes half open by being picked. */
 bool taskq__servers_pick(taskq__servers *servers, int64_t now_ms, uint32_t *index, int64_t *in_ms);
+
+/* True: another server is asked meanwhile, and it is time to try the home with a request that nothing depends on; the home is then half
+ * open. False: `in_ms` says when it may be (-1: there is no need). */
+bool taskq__servers_try_home(taskq__servers *servers, int64_t now_ms, uint32_t *index, int64_t *in_ms);
 
 /* What came of asking it. `at_least_ms`: it said Retry-After. `why`: for the log. `denied`: it does not accept our token. */
 void taskq__servers_answered(taskq__servers *servers, uint32_t index);

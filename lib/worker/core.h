@@ -150,6 +150,7 @@ struct taskq_worker {
     taskq__claim claim;
     taskq__reporter reporter;
     taskq__heart heart;
+    taskq__exchange *home_exchange; /* tries whether the home server is back */
     bool quiet, denied; /* denied: the last server that was asked does not let us in */
     bool dirty;         /* something changed that another round may act on */
     int64_t stop_seen_at_ms, stop_deadline_ms, flush_deadline_ms; /* 0: not stopped */
@@ -248,5 +249,8 @@ bool taskq__recall_goes_on(const taskq_worker *worker, int64_t now_ms, int64_t *
 
 void taskq__reporter_advance(taskq_worker *worker, bool with_next, int64_t *next_in_ms);
 void taskq__heart_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in_ms);
+
+/* Back to the server that it began with. */
+void taskq__home_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in_ms);
 
 #endif

@@ -115,6 +115,7 @@ static taskq_status advance(taskq_worker *worker, uint32_t what, int64_t *next_i
             taskq__reporter_advance(worker, claims, next_in_ms);
         }
         if (claims) {
+            taskq__home_advance(worker, now_ms, next_in_ms);
             taskq__poller_advance(worker, now_ms, next_in_ms);
         } else if (worker->stop_seen_at_ms != 0 && (what & DO_REPORT) != 0) {
             taskq__recall_advance(worker, now_ms, next_in_ms);

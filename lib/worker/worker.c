@@ -160,7 +160,10 @@ taskq_status taskq_worker_open(const taskq_worker_options *from, taskq_worker **
     status = status != TASKQ_OK ? status
                                 : taskq__servers_init(&worker->servers, options.servers, options.server_count,
                                                       &worker->log, &worker->rng, err);
-    status = status != TASKQ_OK ? status : open_descriptors(worker, &options, err);
+    if (status == TASKQ_OK) {
+        taskq__servers_settle(&worker->servers);
+        status = open_descriptors(worker, &options, err);
+    }
     if (status != TASKQ_OK) {
         taskq_worker_close(worker);
         return status;

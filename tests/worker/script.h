@@ -58,7 +58,7 @@ unsigned script_reports(script *s, int64_t id); /* how many reports of it have c
 char script_state(script *s, int64_t id);
 unsigned script_value(script *s, const unsigned *member); /* read under the lock */
 
-/* A worker of this script's server (and of `second`, where it is not NULL) with these slots. */
+/* A worker of this script's server, with which it begins (and of `second`, where it is not NULL), with these slots. */
 taskq_worker *script_worker(const script *s, const char *second, uint32_t concurrency, const taskq_clock *clock);
 
 /* Steps the worker until `done` says so; fails the test after a time that no machine needs. */

@@ -173,9 +173,58 @@ START_TEST(what_is_no_http_url_is_refused)
 }
 END_TEST
 
+START_TEST(the_home_is_tried_by_itself_when_its_time_is_over_and_is_returned_to)
+{
+    uint32_t index = 9;
+    int64_t in_ms;
+    begin(2);
+    ck_assert(!taskq__servers_try_home(&servers, 0, &index, &in_ms) && in_ms == -1); /* it is there */
+    taskq__servers_failed(&servers, 0, 0, 7000, false, "gone");
+    ck_assert(pick(0, &index, &in_ms) && index == 1);
+    ck_assert(!taskq__servers_try_home(&servers, 0, &index, &in_ms));
+    ck_assert_int_eq(in_ms, servers.list[0].open_until_ms);
+    ck_assert(taskq__servers_try_home(&servers, servers.list[0].open_until_ms, &index, &in_ms) && index == 0);
+    ck_assert(pick(60000, &index, &in_ms) && index == 1); /* meanwhile the other one is asked */
+    taskq__servers_answered(&servers, 0);
+    ck_assert(pick(60000, &index, &in_ms) && index == 0);
+    taskq__servers_clear(&servers);
+}
+END_TEST
+
+START_TEST(where_all_are_out_of_reach_the_home_is_tried_by_what_waits)
+{
+    uint32_t index;
+    int64_t in_ms;
+    begin(2);
+    taskq__servers_failed(&servers, 0, 0, 0, false, "gone");
+    ck_assert(pick(0, &index, &in_ms) && index == 1);
+    taskq__servers_failed(&servers, 1, 0, 60000, false, "gone");
+    ck_assert(!taskq__servers_try_home(&servers, 30000, &index, &in_ms) && in_ms == -1);
+    ck_assert(pick(30000, &index, &in_ms) && index == 0);
+    taskq__servers_clear(&servers);
+}
+END_TEST
+
+START_TEST(homes_are_spread_over_the_servers)
+{
+    unsigned homes[2] = {0, 0};
+    begin(2);
+    for (int i = 0; i < 200; i++) {
+        taskq__servers_settle(&servers);
+        ck_assert_uint_eq(servers.home, servers.current);
+        homes[servers.home]++;
+    }
+    ck_assert_uint_gt(homes[0], 50);
+    ck_assert_uint_gt(homes[1], 50);
+    taskq__servers_clear(&servers);
+}
+END_TEST
+
 TASKQ_TESTS(one_failure_opens_the_breaker, the_span_doubles_from_half_a_second_to_thirty_seconds,
             a_breaker_that_is_half_open_lets_one_request_through,
             an_answer_closes_it_and_the_next_outage_begins_small_again, failures_of_one_moment_count_once,
             a_request_that_was_taken_back_leaves_the_trial_to_another, the_next_server_is_asked_and_stayed_with,
             a_server_that_names_a_time_is_not_asked_before_it,
-            a_server_that_does_not_let_us_in_is_an_error_that_says_what_to_do, what_is_no_http_url_is_refused)
+            a_server_that_does_not_let_us_in_is_an_error_that_says_what_to_do, what_is_no_http_url_is_refused,
+            the_home_is_tried_by_itself_when_its_time_is_over_and_is_returned_to,
+            where_all_are_out_of_reach_the_home_is_tried_by_what_waits, homes_are_spread_over_the_servers)

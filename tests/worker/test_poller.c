@@ -155,6 +155,23 @@ START_TEST(the_next_server_is_asked_when_one_is_out_of_reach)
 }
 END_TEST
 
+START_TEST(a_worker_goes_back_to_the_server_that_it_began_with)
+{
+    script other;
+    script_begin(&other);
+    script_expect(&s, "/next-job", SCRIPT_STATUS, 503, NULL);
+    open_worker(fake_server_url(other.server), 1, succeed, NULL);
+    script_drive_until_state(worker, &other, script_add(&other, 60000, 60000), 'e');
+    script_drive_until_state(worker, &s, script_add(&s, 60000, 60000), 'e');
+    char *tried = fake_server_body(s.server, "/jobs/complete", 0);
+    ck_assert_str_eq(tried, "{\"completions\":[]}"); /* with nothing that could be late */
+    free(tried);
+    taskq_worker_close(worker);
+    worker = NULL;
+    script_end(&other);
+}
+END_TEST
+
 static bool was_put_off(void *user)
 {
     (void)user;
@@ -293,7 +310,7 @@ TASKQ_TESTS_WITH(begin, end, a_poll_names_the_worker_its_types_and_its_free_slot
                  a_claim_lost_with_a_report_is_asked_again_under_its_id, a_poll_that_was_answered_gets_a_new_id,
                  no_more_is_claimed_than_there_are_free_slots, a_job_that_comes_while_the_poll_is_held_is_done,
                  the_next_server_is_asked_when_one_is_out_of_reach, a_server_that_is_not_there_is_passed_over,
-                 a_poll_that_is_put_off_does_not_put_off_reports, options_out_of_range_name_their_field,
-                 an_answer_that_is_no_list_of_jobs_is_asked_for_again,
+                 a_worker_goes_back_to_the_server_that_it_began_with, a_poll_that_is_put_off_does_not_put_off_reports,
+                 options_out_of_range_name_their_field, an_answer_that_is_no_list_of_jobs_is_asked_for_again,
                  poll_execute_and_report_do_one_job_without_a_thread_of_the_worker, a_poll_without_a_server_says_so,
                  a_poll_that_is_not_let_in_says_so, a_worker_without_a_handler_does_not_work, a_type_has_one_handler)
