@@ -124,7 +124,7 @@ static bool complain(const option_spec *spec, const char *from, const char *text
     return refuse("--%s%s: %s is not %s", spec->name, from, text[0] != '\0' ? text : "an empty value", expected);
 }
 
-static void write_number(option_kind kind, int64_t number, char *out, size_t size)
+void options_write_number(option_kind kind, int64_t number, char *out, size_t size)
 {
     static const struct {
         const char *unit;
@@ -167,8 +167,8 @@ static bool set_number(option_value *value, const char *text, const char *from)
         char min[TEXT_MAX];
         char max[TEXT_MAX];
         char range[3 * TEXT_MAX];
-        write_number(spec->kind, spec->min, min, sizeof(min));
-        write_number(spec->kind, spec->max, max, sizeof(max));
+        options_write_number(spec->kind, spec->min, min, sizeof(min));
+        options_write_number(spec->kind, spec->max, max, sizeof(max));
         snprintf(range, sizeof(range), "between %s and %s", min, max);
         return complain(spec, from, text, range);
     }
@@ -304,7 +304,7 @@ static bool take_arguments(options *opts, int argc, char *const *argv, unsigned 
 
 /* ---- environment and fallbacks ---------------------------------------------------------------------------------------------------- */
 
-static void environment_name(const option_spec *spec, char *out, size_t size)
+void options_environment_name(const option_spec *spec, char *out, size_t size)
 {
     snprintf(out, size, "TASKQ_%s", spec->name);
     for (char *at = out; *at != '\0'; at++) {
@@ -339,7 +339,7 @@ static bool fill_absent(options *opts, option_value *value)
     if (value->given) {
         return true;
     }
-    environment_name(value->spec, name, sizeof(name));
+    options_environment_name(value->spec, name, sizeof(name));
     const char *text = getenv(name);
     if (text != NULL && text[0] != '\0') {
         value->given = true;
@@ -498,7 +498,7 @@ static void print_one(FILE *to, const option_spec *spec)
     if (spec->fallback != NULL) {
         fprintf(to, " [%s]", spec->fallback);
     }
-    environment_name(spec, name, sizeof(name));
+    options_environment_name(spec, name, sizeof(name));
     fprintf(to, " (%s)", name);
     fputc('\n', to);
 }

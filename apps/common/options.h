@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Command line options from one table: it is parsed by, shown by --help, and what completions and manual pages are made of. A program's
- * tables stand in a file of their own, table.c, which needs no library: the build reads it by a program that it runs (describe.c).
+ * tables stand in a file of their own, table.c, which needs no library: the build reads it by a program that it runs (man/describe.c).
  *
  * `--name value`, `--name=value`, `-n value` where the table has a letter; `--` ends the options, `-` alone is a positional
  * argument. --help and --version are known to every table. An option that was not given is taken from the environment
@@ -101,6 +101,12 @@ void options_print(FILE *to, const option_table *tables, size_t table_count);
 
 /* --help of a program without subcommands. */
 void options_print_help(FILE *to, const option_program *program);
+
+/* The environment variable of an option: TASKQ_LISTEN for --listen. */
+void options_environment_name(const option_spec *spec, char *out, size_t size);
+
+/* A number of that kind as a user would write it: 60000 is "1m". */
+void options_write_number(option_kind kind, int64_t number, char *out, size_t size);
 
 /* "500ms" to 500, "1MiB" to 1048576; false: it is none. */
 bool options_parse_duration(const char *text, int64_t *out_ms);

@@ -5,7 +5,7 @@
  */
 #include "common/options.h"
 #include "common/program.h"
-#include "table.h"
+#include "common/tables.h"
 
 #include <malloc.h>
 #include <signal.h>

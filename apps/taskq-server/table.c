@@ -3,9 +3,8 @@
  * The options of taskq-server: parsed, shown by --help, and turned into its manual page and completions when it is built. It stands by
  * itself so that the build can read it without the library, for another machine too.
  */
-#include "table.h"
-
 #include "common/program.h"
+#include "common/tables.h"
 
 static const option_spec specs[] = {
     {"listen", 0, OPTION_LIST, "ADDRESS:PORT", "where to listen; port 0 picks one", "127.0.0.1:7070", 0, 0, NULL},

@@ -3,9 +3,8 @@
  * The options of taskq-worker: parsed, shown by --help, and turned into its manual page and completions when it is built. It stands by
  * itself so that the build can read it without the library, for another machine too.
  */
-#include "table.h"
-
 #include "common/program.h"
+#include "common/tables.h"
 
 static const option_spec specs[] = {
     {"server", 0, OPTION_LIST, "URL", "the server; several: the next one is asked when one is out of reach",

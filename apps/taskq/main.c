@@ -4,9 +4,9 @@
  * exit code that scripts can rely on.
  */
 #include "cli.h"
-#include "table.h"
 
 #include "common/program.h"
+#include "common/tables.h"
 
 #include <taskq/version.h>
 
