@@ -3,6 +3,7 @@
  * The server as a program: options, store, scheduler, server, a wait for a signal, and all of it closed in reverse order. What it can
  * do, any program can: it knows the library by its public headers alone.
  */
+#include "common/notify.h"
 #include "common/options.h"
 #include "common/program.h"
 #include "common/tables.h"
@@ -16,7 +17,7 @@
 #include <taskq/server.h>
 #include <taskq/sqlite.h>
 
-enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256, HEAPS = 2, LARGE_BYTES = 512 << 10 };
+enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256, HEAPS = 2, LARGE_BYTES = 512 << 10, STATUS_BYTES = 1024 };
 
 typedef struct parts { /* in the order in which they are opened */
     taskq_store *store;
@@ -130,20 +131,65 @@ static void reload(taskq_server *server, const taskq_log *log)
     }
 }
 
-/* Until a signal says stop: done. A store that takes nothing any more does not come back by waiting: failed. */
-static int wait_for_end(const parts *all, const taskq_log *log)
+/* Where it can be reached: a line each on standard output, and one for the service manager. */
+static void say_where(const parts *all, char *status, size_t status_bytes)
 {
+    size_t used = 0;
+    status[0] = '\0';
+    for (uint32_t i = 0; taskq_server_url(all->server, i) != NULL; i++) {
+        printf("listening on %s\n", taskq_server_url(all->server, i));
+        int size = snprintf(status + used, status_bytes - used, "%s%s", i == 0 ? "listening on " : ", ",
+                            taskq_server_url(all->server, i));
+        used += size > 0 && (size_t)size < status_bytes - used ? (size_t)size : 0;
+    }
+    fflush(stdout);
+}
+
+/* A write that does not come back is what the watchdog is for, so a beat goes the whole way first: a cancel of a job that cannot be stands
+ * in the line of all that writes, has its transaction, and changes nothing. Any answer will do: a store that is out of reach for a while
+ * has answered, and starting the server again would bring nothing. */
+static void beat(const parts *all, notify *manager)
+{
+    taskq_error err = TASKQ_ERROR_INIT;
+    (void)taskq_scheduler_cancel(all->scheduler, INT64_MAX, NULL, &err);
+    notify_send(manager, "WATCHDOG=1");
+}
+
+static taskq_status look_at_store(const parts *all, notify *manager, const char *where, taskq_status before,
+                                  taskq_error *err)
+{
+    taskq_status status = taskq_scheduler_ping(all->scheduler, err);
+    if (notify_beat_due(manager)) {
+        beat(all, manager);
+    }
+    if (status == TASKQ_OK && before != TASKQ_OK) {
+        notify_send(manager, "STATUS=%s", where);
+    } else if (status != TASKQ_OK && before == TASKQ_OK) {
+        notify_send(manager, "STATUS=the store takes no jobs: %s", err->text);
+    }
+    return status;
+}
+
+/* Until a signal says stop: done. A store that takes nothing any more does not come back by waiting: failed. */
+static int wait_for_end(const parts *all, const taskq_log *log, notify *manager, const char *where)
+{
+    taskq_status status = TASKQ_OK;
     for (;;) {
-        int number = program_wait_signal(WATCH_MS);
+        int number = program_wait_signal(notify_wait_ms(manager, WATCH_MS));
         if (number == SIGTERM || number == SIGINT) {
+            notify_send(manager, "STOPPING=1\nSTATUS=ending what is in flight");
             program_say(log, TASKQ_LOG_INFO, "server", "stopping");
             return EXIT_DONE;
         }
         taskq_error err = TASKQ_ERROR_INIT;
         if (number == SIGHUP) {
+            notify_reloading(manager);
             reload(all->server, log);
+            notify_send(manager, "READY=1");
         }
-        if (number == 0 && taskq_scheduler_ping(all->scheduler, &err) == TASKQ_ESTORE) {
+        status = look_at_store(all, manager, where, status, &err);
+        if (status == TASKQ_ESTORE) {
+            notify_send(manager, "STOPPING=1");
             program_say(log, TASKQ_LOG_ERROR, "server",
                         "the store failed and acknowledges nothing any more, so the server ends: %s", err.text);
             return EXIT_FAILED;
@@ -159,6 +205,8 @@ static int serve(const options *opts)
     taskq_error err = TASKQ_ERROR_INIT;
     program_log(opts, &sink, &log);
     program_block_signals();
+    notify manager;
+    notify_open(&manager, &log);
     size_t wanted = (size_t)options_number(opts, "max-connections") + OTHER_DESCRIPTORS;
     size_t descriptors = program_raise_descriptors(wanted);
     if (descriptors < wanted) {
@@ -171,14 +219,15 @@ static int serve(const options *opts)
     if (status != TASKQ_OK) {
         fprintf(stderr, "taskq-server: %s\n", err.text);
         close_parts(&all);
+        notify_close(&manager);
         return EXIT_FAILED;
     }
-    for (uint32_t i = 0; taskq_server_url(all.server, i) != NULL; i++) {
-        printf("listening on %s\n", taskq_server_url(all.server, i));
-    }
-    fflush(stdout);
-    int code = wait_for_end(&all, &log);
+    char where[STATUS_BYTES];
+    say_where(&all, where, sizeof(where));
+    notify_send(&manager, "READY=1\nSTATUS=%s", where);
+    int code = wait_for_end(&all, &log, &manager, where);
     close_parts(&all);
+    notify_close(&manager);
     return code;
 }
 

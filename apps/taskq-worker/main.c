@@ -3,6 +3,7 @@
  * The worker as a program: options, the handlers that come with the library, and a loop around taskq_worker_step that waits for the
  * worker's descriptor and for signals. It is the loop that any host with an event loop of its own would write.
  */
+#include "common/notify.h"
 #include "common/options.h"
 #include "common/program.h"
 #include "common/tables.h"
@@ -17,7 +18,7 @@
 
 #include <taskq/worker.h>
 
-enum { OTHER_DESCRIPTORS = 128 };
+enum { OTHER_DESCRIPTORS = 128, WAIT_MS_MAX = 60000 };
 
 static taskq_status add_handlers(taskq_worker *worker, const options *opts, taskq_error *err)
 {
@@ -68,25 +69,43 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void take_signals(int fd, taskq_worker *worker)
+static void take_signals(int fd, taskq_worker *worker, const notify *manager)
 {
     struct signalfd_siginfo info;
     while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo != SIGHUP) {
             taskq_worker_stop(worker);
+            notify_send(manager, "STOPPING=1\nSTATUS=running jobs get their time, no more are asked for");
         }
     }
 }
 
+/* A beat, and what it is doing: the loop has just turned, which is all that a worker's health is. A server that is out of reach is none of it. */
+static void beat(notify *manager, const taskq_worker *worker)
+{
+    taskq_worker_stats stats = {.struct_size = sizeof(stats)};
+    taskq_worker_read_stats(worker, &stats);
+    notify_send(manager, "WATCHDOG=1\nSTATUS=%u running, %llu succeeded, %llu failed", (unsigned)stats.running,
+                (unsigned long long)stats.succeeded, (unsigned long long)stats.failed);
+}
+
 /* Until it was stopped and everything has ended, or it cannot go on. */
-static taskq_status work(taskq_worker *worker, int signals, taskq_error *err)
+static taskq_status work(taskq_worker *worker, int signals, notify *manager, taskq_error *err)
 {
     struct pollfd fds[2] = {{.fd = taskq_worker_fd(worker), .events = POLLIN}, {.fd = signals, .events = POLLIN}};
     taskq_status status;
     int64_t next_in_ms = 0;
+    bool told = false;
     while ((status = taskq_worker_step(worker, &next_in_ms, err)) == TASKQ_OK) {
-        poll(fds, 2, next_in_ms < 60000 ? (int)next_in_ms : 60000);
-        take_signals(signals, worker);
+        if (!told) {
+            notify_send(manager, "READY=1");
+            told = true;
+        }
+        if (notify_beat_due(manager)) {
+            beat(manager, worker);
+        }
+        poll(fds, 2, (int)notify_wait_ms(manager, next_in_ms < WAIT_MS_MAX ? next_in_ms : WAIT_MS_MAX));
+        take_signals(signals, worker, manager);
     }
     return status == TASKQ_ECANCELED ? TASKQ_OK : status;
 }
@@ -119,10 +138,13 @@ static int run(const options *opts)
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_worker *worker = NULL;
     program_log(opts, &sink, &log);
+    notify manager;
+    notify_open(&manager, &log);
     program_block_signals();
     int signals = open_signals();
     if (signals < 0) {
         program_say(&log, TASKQ_LOG_ERROR, "worker", "signals cannot be waited for: %s", strerror(errno));
+        notify_close(&manager);
         return EXIT_FAILED;
     }
     program_raise_descriptors((size_t)options_number(opts, "concurrency") * 4 + OTHER_DESCRIPTORS);
@@ -133,11 +155,13 @@ static int run(const options *opts)
         }
         taskq_worker_close(worker);
         close(signals);
+        notify_close(&manager);
         return status == TASKQ_EINVAL || status == TASKQ_ENOTFOUND || status == TASKQ_ELIMIT ? EXIT_USAGE : EXIT_FAILED;
     }
     say_what_it_does(opts, &log);
-    status = work(worker, signals, &err);
+    status = work(worker, signals, &manager, &err);
     close(signals);
+    notify_close(&manager);
     if (status != TASKQ_OK) {
         program_say(&log, TASKQ_LOG_ERROR, "worker", "%s", err.text);
         taskq_worker_close(worker);
