@@ -2,7 +2,9 @@
 /*
  * A client of the HTTP API for producers and operators: part of the worker half, needs no scheduler.
  *
- * Every call blocks until it has an answer, the client's timeout is over or every server has been tried.
+ * Every call blocks until it has an answer, the client's timeout is over or every server has been tried. A server that is out of reach,
+ * says 503, hangs up or does not answer is passed over at once, the last two only where the request may be sent twice. Where every server
+ * is and one said Retry-After, they are asked again after that while, as long as the call's time lasts.
  * Answers are JSON texts as the server sent them (taskq_reply), and for the calls that producers use most, plain values.
  * Threads: a client is used by one thread at a time; open one a thread.
  * Ownership: arguments are borrowed; a reply is the caller's memory: taskq_reply_clear frees what is in it.
@@ -23,7 +25,8 @@ typedef struct taskq_client taskq_client;
 typedef struct taskq_client_options {
     size_t struct_size;
     const char *const *
-        servers; /**< base URLs, tried in order from the last one that answered; 16 at most; none: http://127.0.0.1:7070 */
+        servers; /**< base URLs of one store, tried in order from the last one that answered; the first is preferred, and tried again
+                    after a while; 16 at most; none: http://127.0.0.1:7070 */
     uint32_t server_count;
     const char *token;                          /**< bearer token; NULL: none */
     const char *ca_file, *cert_file, *key_file; /**< PEM; NULL: the system's authorities, no certificate of our own */

@@ -9,12 +9,15 @@
 #include "core/text.h"
 #include "worker/breaker.h"
 #include "worker/client.h"
+#include "worker/retry_after.h"
 #include "worker/transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include <taskq/clock.h>
 
 enum {
     TIMEOUT_MS_DEFAULT = 30000,
@@ -23,7 +26,10 @@ enum {
     CONNECT_TIMEOUT_MS = 3000,
     REPLY_BYTES_MAX_DEFAULT = 16 << 20,
     URL_BYTES_MAX = 16384,
-    KEY_BYTES_MAX = 256
+    KEY_BYTES_MAX = 256,
+    TRY_MS_MIN = 1000, /* a server that is asked gets so long, if the call has it */
+    HOME_BASE_MS = 1000,
+    HOME_MAX_MS = 60000 /* so often the first server is tried again while another one is asked */
 };
 
 struct taskq_client {
@@ -31,6 +37,7 @@ struct taskq_client {
     taskq_log log; /* nowhere */
     taskq__rng rng;
     taskq__http *http;
+    int64_t home_at_ms, home_pause_ms; /* when the first server is tried again */
     int64_t timeout_ms;
     size_t reply_bytes_max;
 };
@@ -40,6 +47,12 @@ int64_t taskq__client_now_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void taskq__client_sleep(int64_t ms)
+{
+    struct timespec span = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL); /* cut short by a signal: it is asked a little earlier */
 }
 
 /* ---- opening -------------------------------------------------------------------------------------------------------------------- */
@@ -64,6 +77,7 @@ taskq_status taskq_client_open(const taskq_client_options *from, taskq_client **
     }
     taskq__http_identity identity = {options.token, options.ca_file, options.cert_file, options.key_file};
     client->timeout_ms = timeout_ms;
+    client->home_pause_ms = HOME_BASE_MS / 2;
     client->reply_bytes_max = options.reply_bytes_max == 0 ? REPLY_BYTES_MAX_DEFAULT : options.reply_bytes_max;
     taskq__rng_init(&client->rng, 0);
     taskq_status status =
@@ -215,23 +229,42 @@ static taskq_status ask(taskq_client *client, const taskq__question *q, uint32_t
     return status;
 }
 
-/* Would doing it twice be the same as doing it once? */
+/* Would doing it twice be the same as doing it once? A claim that does not name its poll would lease twice; a report names its version. */
 static bool is_repeatable(const taskq__question *q)
 {
-    return q->key != NULL || strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 ||
-           strcmp(q->method, "PUT") == 0;
+    size_t size = strcspn(q->path, "?");
+    if (size == 9 && strncmp(q->path, "/next-job", size) == 0) {
+        return strstr(q->path + size, "poll=") != NULL;
+    }
+    bool reports = size > 15 && strncmp(q->path, "/jobs/", 6) == 0 && strncmp(q->path + size - 9, "/complete", 9) == 0;
+    return q->key != NULL || reports || strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0 ||
+           strcmp(q->method, "PUT") == 0 || strcmp(q->method, "PATCH") == 0;
 }
 
 /* Whether another server, or the same once more, is to be asked after this. */
 static bool should_go_on(const taskq__question *q, const taskq__http_reply *got)
 {
     switch (got->class) {
-    case TASKQ__HTTP_OK: return got->status == 502 || got->status == 503 || got->status == 504;
+    case TASKQ__HTTP_OK: return got->status == 503 || ((got->status == 502 || got->status == 504) && is_repeatable(q));
     case TASKQ__HTTP_NO_CONNECT: return true;
     case TASKQ__HTTP_TIMED_OUT:
     case TASKQ__HTTP_BROKEN: return !got->sent || is_repeatable(q);
     default: return false;
     }
+}
+
+/* Of a server that has no time now; 0: it did not say. */
+static int64_t retry_after_ms(const taskq__http_reply *got)
+{
+    taskq_clock clock;
+    int64_t ms = 0;
+    const taskq__http_header *header = taskq__http_reply_header(got, "Retry-After");
+    taskq_clock_system(&clock);
+    if (got->class != TASKQ__HTTP_OK || got->status != 503 || header == NULL ||
+        !taskq__retry_after_read(header->value, clock.wall_ms(clock.user), &ms)) {
+        return 0;
+    }
+    return ms;
 }
 
 static taskq_status no_answer(const taskq__http_reply *got, taskq_error *err)
@@ -248,32 +281,85 @@ static taskq_status no_answer(const taskq__http_reply *got, taskq_error *err)
     return taskq__fail(err, TASKQ_EUNAVAIL, "no server could be asked: %s", got->text);
 }
 
-static taskq_status exchange(taskq_client *client, const taskq__question *q, taskq__http_reply *got, taskq_error *err)
+/* The one that answered last, or the first again where it is time. */
+static uint32_t begin_with(const taskq_client *client)
 {
-    int64_t until_ms = taskq__client_now_ms() + client->timeout_ms;
-    uint32_t count = client->servers.count, first = client->servers.current;
-    bool sent = false;
-    /* Each server once, and the first once more: a connection that broke says nothing about the server. */
+    bool home = client->servers.current != 0 && taskq__client_now_ms() >= client->home_at_ms;
+    return home ? 0 : client->servers.current;
+}
+
+static void note(taskq_client *client, uint32_t server, bool answered)
+{
+    if (answered) {
+        client->servers.current = server;
+    }
+    if (server == 0) {
+        int64_t pause_ms = client->home_pause_ms * 2 < HOME_MAX_MS ? client->home_pause_ms * 2 : HOME_MAX_MS;
+        client->home_pause_ms = answered ? HOME_BASE_MS / 2 : pause_ms;
+        client->home_at_ms = taskq__client_now_ms() + client->home_pause_ms;
+    }
+}
+
+/* What this server gets of the time that is left: one that accepts and says nothing must leave some for the others, where they may be asked. */
+static int64_t share(const taskq__question *q, int64_t left_ms, uint32_t servers_left)
+{
+    int64_t ms = is_repeatable(q) ? left_ms / servers_left : left_ms;
+    ms = ms < TRY_MS_MIN ? TRY_MS_MIN : ms;
+    return left_ms < 1 ? 1 : left_ms < ms ? left_ms : ms;
+}
+
+typedef struct round_end {
+    bool over;           /* there is an answer, or nobody else may be asked */
+    bool sent;           /* it went out and no answer came */
+    int64_t again_in_ms; /* the soonest that one of them named; 0: none did */
+} round_end;
+
+/* Each server once, and the first once more: a connection that broke says nothing about the server. */
+static taskq_status ask_all(taskq_client *client, const taskq__question *q, int64_t until_ms, taskq__http_reply *got,
+                            round_end *end, taskq_error *err)
+{
+    uint32_t count = client->servers.count, first = begin_with(client);
     for (uint32_t i = 0; i <= count; i++) {
         uint32_t server = (first + i) % count;
         int64_t left_ms = until_ms - taskq__client_now_ms();
-        if (i > 0 && left_ms <= 0) {
+        if ((i > 0 && left_ms <= 0) ||
+            (i == count && (got->class == TASKQ__HTTP_OK || got->class == TASKQ__HTTP_NO_CONNECT))) {
             break;
         }
-        if (i == count && (got->class == TASKQ__HTTP_OK || got->class == TASKQ__HTTP_NO_CONNECT)) {
-            break;
-        }
-        taskq_status status = ask(client, q, server, left_ms > 0 ? left_ms : 1, got, err);
+        taskq_status status = ask(client, q, server, share(q, left_ms, i < count ? count - i : 1), got, err);
         if (status != TASKQ_OK) {
             return status;
         }
-        sent = sent || (got->class != TASKQ__HTTP_OK && got->sent);
-        if (!should_go_on(q, got)) {
-            client->servers.current = got->class == TASKQ__HTTP_OK ? server : client->servers.current;
+        end->sent = end->sent || (got->class != TASKQ__HTTP_OK && got->sent);
+        bool go_on = should_go_on(q, got);
+        note(client, server, !go_on && got->class == TASKQ__HTTP_OK);
+        if (!go_on) {
+            end->over = true;
             break;
         }
+        int64_t ms = retry_after_ms(got);
+        end->again_in_ms = ms > 0 && (end->again_in_ms == 0 || ms < end->again_in_ms) ? ms : end->again_in_ms;
     }
-    got->sent = sent || got->sent;
+    return TASKQ_OK;
+}
+
+static taskq_status exchange(taskq_client *client, const taskq__question *q, taskq__http_reply *got, taskq_error *err)
+{
+    int64_t until_ms = taskq__client_now_ms() + client->timeout_ms;
+    round_end end = {false, false, 0};
+    for (;;) {
+        end.again_in_ms = 0;
+        taskq_status status = ask_all(client, q, until_ms, got, &end, err);
+        if (status != TASKQ_OK) {
+            return status;
+        }
+        /* Every server that is there said when to come again: within the call's time they are taken at their word. */
+        if (end.over || end.again_in_ms == 0 || taskq__client_now_ms() + end.again_in_ms >= until_ms) {
+            break;
+        }
+        taskq__client_sleep(end.again_in_ms);
+    }
+    got->sent = end.sent || got->sent;
     if (got->class != TASKQ__HTTP_OK) {
         return no_answer(got, err);
     }

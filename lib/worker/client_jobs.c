@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { BODY_BYTES_MAX = 256 << 20, WAIT_FIRST_MS = 20, WAIT_MOST_MS = 1000, WAIT_OUTAGE_MS = 60000 };
 
@@ -172,12 +171,6 @@ taskq_status taskq_client_get(taskq_client *client, int64_t id, taskq_state *sta
     return status;
 }
 
-static void sleep_ms(int64_t ms)
-{
-    struct timespec span = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
-    clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL); /* cut short by a signal: it is asked a little earlier */
-}
-
 taskq_status taskq_client_wait(taskq_client *client, int64_t id, int64_t timeout_ms, taskq_state *state,
                                taskq_reply *reply, taskq_error *err)
 {
@@ -205,7 +198,7 @@ taskq_status taskq_client_wait(taskq_client *client, int64_t id, int64_t timeout
             return taskq__fail(err, TASKQ_ETIMEDOUT, "job %lld has not ended within %lld ms", (long long)id,
                                (long long)timeout_ms);
         }
-        sleep_ms(pause_ms < left_ms ? pause_ms : left_ms);
+        taskq__client_sleep(pause_ms < left_ms ? pause_ms : left_ms);
         pause_ms = pause_ms * 2 < WAIT_MOST_MS ? pause_ms * 2 : WAIT_MOST_MS;
     }
 }

@@ -12,7 +12,7 @@ enum { ANSWERS_MAX = 8 };
 
 static struct {
     int status; /* 0: hang up */
-    const char *body;
+    const char *body, *headers;
 } answers[ANSWERS_MAX];
 static unsigned answer_count, asked;
 static fake_server *server;
@@ -27,6 +27,7 @@ static void answer_next(void *user, const fake_request *request, fake_answer *an
     asked++;
     answer->cut = answers[i].status == 0;
     answer->status = answers[i].status;
+    answer->headers = answers[i].headers;
     answer->body = answers[i].body == NULL ? NULL : strdup(answers[i].body);
 }
 
@@ -34,7 +35,16 @@ static void will_answer(int status, const char *body)
 {
     fake_server_lock(server);
     answers[answer_count].status = status;
+    answers[answer_count].headers = NULL;
     answers[answer_count++].body = body;
+    fake_server_unlock(server);
+}
+
+static void will_say_when(const char *headers)
+{
+    will_answer(503, NULL);
+    fake_server_lock(server);
+    answers[answer_count - 1].headers = headers;
     fake_server_unlock(server);
 }
 
@@ -218,6 +228,111 @@ START_TEST(the_next_server_is_asked_when_nobody_is_at_the_first)
 }
 END_TEST
 
+static void is_another(void *user, const fake_request *request, fake_answer *answer)
+{
+    (void)user;
+    answer->hold = strcmp(request->path, "/jobs/13") == 0; /* it accepts and says nothing */
+    answer->body = strdup("{\"id\":7,\"state\":\"succeeded\"}");
+}
+
+static fake_server *open_pair(bool other_first)
+{
+    fake_server *other = fake_server_start(is_another, NULL);
+    taskq_client_close(client);
+    open_client(fake_server_url(other_first ? other : server), fake_server_url(other_first ? server : other), 0);
+    return other;
+}
+
+START_TEST(a_server_that_says_503_is_passed_over_at_once_whatever_time_it_names)
+{
+    fake_server *other = open_pair(false);
+    will_say_when("Retry-After: 100\r\n");
+    ck_assert_int_eq(taskq_client_cancel(client, 7, NULL, NULL), TASKQ_OK);
+    ck_assert_uint_eq(fake_server_count(other, "/jobs/7/cancel"), 1);
+    fake_server_stop(other);
+}
+END_TEST
+
+START_TEST(a_server_that_hangs_up_is_passed_over_where_the_request_may_be_sent_twice)
+{
+    fake_server *other = open_pair(false);
+    will_answer(0, NULL);
+    ck_assert_int_eq(taskq_client_retry(client, 7, NULL, NULL), TASKQ_EUNKNOWN);
+    ck_assert_uint_eq(fake_server_count(other, NULL), 0);
+    ck_assert_int_eq(get(NULL), TASKQ_OK);
+    ck_assert_uint_eq(fake_server_count(other, "/jobs/7"), 1);
+    fake_server_stop(other);
+}
+END_TEST
+
+START_TEST(a_claim_is_sent_twice_only_under_the_name_of_its_poll)
+{
+    taskq_reply reply = TASKQ_REPLY_INIT;
+    taskq_text none = {NULL, 0};
+    fake_server *other = open_pair(false);
+    will_answer(0, NULL);
+    ck_assert_int_eq(taskq_client_request(client, "GET", "/next-job?worker=w", none, NULL, &reply, NULL),
+                     TASKQ_EUNKNOWN);
+    ck_assert_int_eq(taskq_client_request(client, "GET", "/next-job?worker=w&poll=p", none, NULL, &reply, NULL),
+                     TASKQ_OK);
+    ck_assert_uint_eq(fake_server_count(other, NULL), 1);
+    taskq_reply_clear(&reply);
+    fake_server_stop(other);
+}
+END_TEST
+
+START_TEST(a_server_that_does_not_answer_leaves_time_for_the_next)
+{
+    const char *servers[2];
+    taskq_client_options options = TASKQ_CLIENT_OPTIONS_INIT;
+    fake_server *other = open_pair(true);
+    servers[0] = fake_server_url(other);
+    servers[1] = fake_server_url(server);
+    options.servers = servers;
+    options.server_count = 2;
+    options.timeout_ms = 4000; /* a half for each */
+    taskq_client_close(client);
+    ck_assert_int_eq(taskq_client_open(&options, &client, NULL), TASKQ_OK);
+    will_answer(200, "{\"id\":13,\"state\":\"queued\"}");
+    ck_assert_int_eq(taskq_client_get(client, 13, NULL, NULL, NULL), TASKQ_OK);
+    fake_server_stop(other);
+}
+END_TEST
+
+START_TEST(the_first_server_is_gone_back_to)
+{
+    fake_server *other = open_pair(false);
+    will_say_when("Retry-After: 100\r\n");
+    will_answer(200, "{\"id\":7,\"state\":\"queued\"}");
+    while (fake_server_count(server, NULL) < 2) { /* it has a while of its own before it is tried again */
+        ck_assert_int_eq(get(NULL), TASKQ_OK);
+    }
+    unsigned seen = fake_server_count(other, NULL);
+    ck_assert_int_eq(get(NULL), TASKQ_OK);
+    ck_assert_uint_eq(fake_server_count(other, NULL), seen);
+    fake_server_stop(other);
+}
+END_TEST
+
+START_TEST(where_all_say_when_to_come_again_they_are_asked_then)
+{
+    taskq_new_job job = a_job();
+    int64_t id = 0;
+    will_say_when("Retry-After: 1\r\n");
+    will_answer(201, "{\"id\":42,\"state\":\"queued\"}");
+    ck_assert_int_eq(taskq_client_enqueue(client, &job, NULL, NULL, &id, NULL, NULL), TASKQ_OK);
+    ck_assert_int_eq(id, 42);
+}
+END_TEST
+
+START_TEST(a_time_that_the_call_does_not_have_is_not_waited_for)
+{
+    will_say_when("Retry-After: 100\r\n");
+    ck_assert_int_eq(get(NULL), TASKQ_EUNAVAIL);
+    ck_assert_uint_eq(fake_server_count(server, NULL), 1);
+}
+END_TEST
+
 START_TEST(nobody_anywhere_is_unavailable)
 {
     char nobody[64];
@@ -273,5 +388,11 @@ TASKQ_TESTS_WITH(begin, end, a_job_is_enqueued_and_its_id_is_known,
                  what_cannot_be_repeated_is_unknown_when_its_answer_was_lost, several_jobs_get_their_ids_in_order,
                  a_payload_that_is_no_json_is_not_sent, the_servers_words_are_in_the_error, every_answer_has_its_status,
                  the_reply_of_an_error_is_there_too, the_next_server_is_asked_when_nobody_is_at_the_first,
-                 nobody_anywhere_is_unavailable, a_reply_above_the_bound_is_refused, wait_asks_until_the_job_has_ended,
-                 wait_ends_when_its_time_is_over, a_key_or_a_token_that_could_forge_a_header_is_refused)
+                 nobody_anywhere_is_unavailable, a_server_that_says_503_is_passed_over_at_once_whatever_time_it_names,
+                 a_server_that_hangs_up_is_passed_over_where_the_request_may_be_sent_twice,
+                 a_claim_is_sent_twice_only_under_the_name_of_its_poll,
+                 a_server_that_does_not_answer_leaves_time_for_the_next, the_first_server_is_gone_back_to,
+                 where_all_say_when_to_come_again_they_are_asked_then,
+                 a_time_that_the_call_does_not_have_is_not_waited_for, a_reply_above_the_bound_is_refused,
+                 wait_asks_until_the_job_has_ended, wait_ends_when_its_time_is_over,
+                 a_key_or_a_token_that_could_forge_a_header_is_refused)
