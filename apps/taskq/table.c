@@ -22,7 +22,8 @@ static const option_spec common_specs[] = {
 
 static const option_spec enqueue_specs[] = {
     {"queue", 0, OPTION_STRING, "QUEUE", "the queue", "default", 0, 0, NULL},
-    {"priority", 0, OPTION_INT, "N", "higher ones first, -1000 to 1000", "0", -TASKQ_PRIORITY_MAX, TASKQ_PRIORITY_MAX, NULL},
+    {"priority", 0, OPTION_INT, "N", "higher ones first, -1000 to 1000", "0", -TASKQ_PRIORITY_MAX, TASKQ_PRIORITY_MAX,
+     NULL},
     {"run-at", 0, OPTION_STRING, "TIME", "not before this time, such as 2026-01-31T08:00:00Z", NULL, 0, 0, NULL},
     {"delay", 0, OPTION_DURATION, "TIME", "not before so long from now", NULL, 0, TASKQ_DELAY_MS_MAX, NULL},
     {"max-attempts", 0, OPTION_INT, "N", "how often it is tried", "10", 1, TASKQ_ATTEMPTS_MAX, NULL},
