@@ -35,11 +35,13 @@ typedef struct taskq_scheduler_options {
     int64_t retention_failed_ms; /**< the same of failed ones; 0: 30 days; -1: never */
     uint32_t parked_max; /**< claims that may wait for a job at once, 1000000 at most; one more gets ELIMIT; 0: 10000 */
     taskq_allocator allocator; /**< zeroed: the C library's; the lists that are handed out use it too */
+    int64_t busy_after_ms; /**< how long a call waits while a transaction of the host's has the store (taskq_sqlite_begin) before it
+                                gets EBUSY, up to 600000; 0: 10000 */
 } taskq_scheduler_options;
 #define TASKQ_SCHEDULER_OPTIONS_INIT                                                                                   \
     {                                                                                                                  \
         sizeof(taskq_scheduler_options), NULL, {0, NULL, NULL, NULL}, {0, NULL, NULL, (taskq_log_level)0}, 0, 0, 0, 0, \
-            0, TASKQ_ALLOCATOR_INIT                                                                                    \
+            0, TASKQ_ALLOCATOR_INIT, 0                                                                                 \
     }
 
 /** Make a scheduler on a store. Options are copied, the store is borrowed. EINVAL, ENOMEM, EUNAVAIL (no descriptor is left).

@@ -144,6 +144,9 @@ void taskq__batch_take(taskq__line *line, taskq__batch *batch, taskq__calls *don
     uint32_t skipped = 0, served_before = 0;
     for (taskq__call *call = line->head, *next; call && skipped < SKIPPED_MAX; call = next) {
         next = call->next;
+        if (call->holds) {
+            break; /* it is next, and those behind it come after it */
+        }
         bool walk = call->ops[0].kind == TASKQ_OP_WALK;
         if (walk && batch->count > 0) {
             skipped++;

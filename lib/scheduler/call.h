@@ -46,6 +46,7 @@ typedef struct taskq__call {
     uint64_t arrival;
     taskq__place place;
     bool leads;             /* it was named the next leader */
+    bool holds;             /* no ops: its caller wants the line for itself, see taskq__line_hold */
     bool looked;            /* its claim has been tried at least once */
     bool expired;           /* its time is over: it is not parked any more */
     bool served;            /* taken out of the parked for a job of this very batch */

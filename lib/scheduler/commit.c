@@ -216,7 +216,7 @@ static void lead(taskq__line *line)
         upkeep(line, false);
         pthread_mutex_lock(&line->lock);
     }
-    for (int led = 0; line->head && led <= TASKQ__LEAD_MAX; led++) {
+    for (int led = 0; line->head && !line->head->holds && led <= TASKQ__LEAD_MAX; led++) {
         let_others_come(line);
         taskq__batch_take(line, &batch, &done);
         line->last_calls = batch.count;
@@ -239,7 +239,8 @@ static void lead(taskq__line *line)
     post_all(&done);
 }
 
-/* True: it is the caller's again, with no job. False: somebody is about to touch it, its post is to be waited for. */
+/* True: it is the caller's again, with no job, or without having been tried where the line is held. False: somebody is about to
+ * touch it, or will soon: its post is to be waited for. */
 static bool withdraw(taskq__line *line, taskq__call *call)
 {
     taskq__calls done = {NULL, NULL};
@@ -248,7 +249,7 @@ static bool withdraw(taskq__line *line, taskq__call *call)
     call->expired = true;
     if (call->place == TASKQ__CALL_PARKED) {
         taskq__line_unpark(line, call);
-    } else if (call->place == TASKQ__CALL_WAITING && call->looked && !call->leads) {
+    } else if (call->place == TASKQ__CALL_WAITING && !call->leads && (call->looked || line->held || call->holds)) {
         taskq__line_unlink(line, call);
     } else {
         withdrawn = false;
@@ -276,14 +277,36 @@ static void end_older_of_poll(taskq__line *line, const taskq__call *call, taskq_
     }
 }
 
+/* Lock held. */
+static taskq_status may_enter(const taskq__line *line, taskq_error *err)
+{
+    if (line->held && pthread_equal(line->holder, pthread_self())) {
+        return taskq__fail(err, TASKQ_EINVAL,
+                           "this thread has a transaction of its own open on the store: it is ended first, or what is "
+                           "asked for is done in it");
+    }
+    return line->closed ? taskq__fail(err, TASKQ_ECANCELED, "the scheduler is shutting down") : TASKQ_OK;
+}
+
+static taskq_status fail_held(taskq_error *err)
+{
+    return taskq__fail(err, TASKQ_EBUSY, "a transaction of the host's has had the store for too long");
+}
+
+/* The instant at which a call that stands behind a holder has waited long enough. */
+static int64_t patience(const taskq__line *line)
+{
+    return taskq__wake_clock_ms() + line->options.busy_after_ms;
+}
+
 taskq_status taskq__line_run(taskq__line *line, taskq__call *call, taskq_error *err)
 {
     taskq__calls ended = {NULL, NULL};
-    int64_t until_ms = call->until_ms > 0 ? call->until_ms : INT64_MAX;
     pthread_mutex_lock(&line->lock);
-    if (line->closed) {
+    taskq_status status = may_enter(line, err);
+    if (status != TASKQ_OK) {
         pthread_mutex_unlock(&line->lock);
-        return taskq__fail(err, TASKQ_ECANCELED, "the scheduler is shutting down");
+        return status;
     }
     call->arrival = ++line->arrivals;
     end_older_of_poll(line, call, &ended);
@@ -294,7 +317,7 @@ taskq_status taskq__line_run(taskq__line *line, taskq__call *call, taskq_error *
     if (leads) {
         lead(line);
     }
-    for (;;) {
+    for (int64_t until_ms = call->until_ms > 0 ? call->until_ms : patience(line);;) {
         uint32_t post = taskq__wake_wait(&call->wake, until_ms);
         if (post == TASKQ__POST_DONE) {
             break;
@@ -305,9 +328,9 @@ taskq_status taskq__line_run(taskq__line *line, taskq__call *call, taskq_error *
             pthread_mutex_unlock(&line->lock);
             lead(line);
         } else if (withdraw(line, call)) {
-            return TASKQ_OK;
+            return call->until_ms > 0 ? TASKQ_OK : fail_held(err);
         } else {
-            until_ms = INT64_MAX;
+            until_ms = patience(line);
         }
     }
     if (call->status != TASKQ_OK && err) {
@@ -315,6 +338,69 @@ taskq_status taskq__line_run(taskq__line *line, taskq__call *call, taskq_error *
         err->status = call->status;
     }
     return call->status;
+}
+
+/* Until the call was named the leader; then it is. False: nobody did so in time. */
+static bool await_lead(taskq__line *line, taskq__call *call)
+{
+    for (int64_t until_ms = patience(line);;) {
+        if (taskq__wake_wait(&call->wake, until_ms) == TASKQ__POST_LEAD) {
+            pthread_mutex_lock(&line->lock);
+            taskq__line_unlink(line, call);
+            pthread_mutex_unlock(&line->lock);
+            return true;
+        }
+        if (withdraw(line, call)) {
+            return false;
+        }
+        until_ms = INT64_MAX; /* it has been named, the post is on its way */
+    }
+}
+
+taskq_status taskq__line_hold(taskq__line *line, taskq_batch *batch, taskq_error *err)
+{
+    taskq__call call = {.holds = true};
+    pthread_mutex_lock(&line->lock);
+    taskq_status status = may_enter(line, err);
+    bool leads = status == TASKQ_OK && take_lead(line);
+    if (status == TASKQ_OK && !leads) {
+        call.arrival = ++line->arrivals;
+        taskq__line_append(line, &call);
+    }
+    pthread_mutex_unlock(&line->lock);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    if (!leads && !await_lead(line, &call)) {
+        return fail_held(err);
+    }
+    pthread_mutex_lock(&line->lock);
+    line->held = true;
+    line->holder = pthread_self();
+    pthread_mutex_unlock(&line->lock);
+    taskq__batch_begin(line, batch);
+    return TASKQ_OK;
+}
+
+void taskq__line_give_back(taskq__line *line, taskq_batch *committed, uint32_t ops)
+{
+    taskq__calls done = {NULL, NULL};
+    pthread_mutex_lock(&line->lock);
+    line->held = false;
+    pthread_mutex_unlock(&line->lock);
+    if (committed) {
+        taskq__batch_settle_held(line, committed, ops, &done);
+    }
+    post_all(&done);
+    lead(line);
+}
+
+bool taskq__line_is_held_here(taskq__line *line)
+{
+    pthread_mutex_lock(&line->lock);
+    bool here = line->held && pthread_equal(line->holder, pthread_self());
+    pthread_mutex_unlock(&line->lock);
+    return here;
 }
 
 void taskq__line_shut(taskq__line *line)

@@ -24,6 +24,7 @@ typedef struct taskq__line_options {
     taskq__rng *rng;
     const taskq_log *log;
     uint32_t parked_max;
+    int64_t busy_after_ms; /* how long a call waits where somebody holds the line */
     /* Something written wants a walk at these instants; called by the leader, with no lock held. May be NULL. */
     void (*due)(void *user, taskq_now due, taskq_now now);
     void *user;
@@ -46,6 +47,14 @@ void taskq__line_shut(taskq__line *line);
  * parked, ECANCELED: shut); where it is OK each op has its own outcome. A claim whose time was over, whose client is gone or
  * which a newer one of its poll replaced is OK without a job. */
 taskq_status taskq__line_run(taskq__line *line, taskq__call *call, taskq_error *err);
+
+/* Take the line: until it is given back by the same thread nobody leads, so nothing is committed and no upkeep is done but by the
+ * holder. Waits its turn like a call. `batch` is set up for what the holder commits, without ops. EBUSY: not within busy_after_ms;
+ * EINVAL: this thread holds it; ECANCELED. */
+taskq_status taskq__line_hold(taskq__line *line, taskq_batch *batch, taskq_error *err);
+/* `committed`: the same batch with what became ready and due; NULL: nothing was written. `ops`: how many. Then leads, like a call. */
+void taskq__line_give_back(taskq__line *line, taskq_batch *committed, uint32_t ops);
+bool taskq__line_is_held_here(taskq__line *line); /* by the calling thread */
 
 /* Others made something ready: claims that would take it look again. */
 void taskq__line_ready(taskq__line *line, const taskq_ready *ready, uint32_t count);

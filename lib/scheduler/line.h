@@ -33,6 +33,8 @@ struct taskq__line {
     uint64_t arrivals;        /* guarded by lock */
     uint64_t ready_rounds;    /* guarded by lock: how often taskq__line_ready was called */
     bool leading, closed;     /* guarded by lock */
+    bool held;                /* guarded by lock: whoever leads leads nobody, but writes by himself */
+    pthread_t holder;         /* guarded by lock, where held */
     bool upkeep_due;          /* guarded by lock: a batch was committed since the last upkeep */
     bool owed;                /* guarded by lock: some of the parked are owed another look */
 
@@ -81,5 +83,9 @@ void taskq__batch_take(taskq__line *line, taskq__batch *batch, taskq__calls *don
 
 /* outcome.c, without the lock: commit it, settle it; who is done is in `done`, not yet posted. */
 void taskq__batch_lead(taskq__line *line, taskq__batch *batch, taskq__calls *done);
+/* What whoever held the line has committed by himself. */
+void taskq__batch_settle_held(taskq__line *line, taskq_batch *batch, uint32_t ops, taskq__calls *done);
+/* A batch with no ops yet, on the leader's own memory. */
+void taskq__batch_begin(taskq__line *line, taskq_batch *batch);
 
 #endif

@@ -45,6 +45,28 @@ static void pause_before_retry(taskq__line *line)
     (void)nanosleep(&pause, NULL);
 }
 
+void taskq__batch_begin(taskq__line *line, taskq_batch *batch)
+{
+    taskq__arena_reset(line->arena);
+    *batch = (taskq_batch){
+        .struct_size = sizeof(*batch),
+        .decide = taskq__job_decide,
+        .now = taskq__timekeeper_now(line->options.time),
+        .arena = line->arena,
+        .ready = line->ready,
+        .ready_max = TASKQ__READY_MAX,
+        .next_due = {INT64_MAX, INT64_MAX},
+    };
+}
+
+/* A commit that was OK. */
+static void count_commit(taskq__line *line, uint32_t ops, bool wrote)
+{
+    atomic_fetch_add_explicit(&line->writes, wrote, memory_order_relaxed);
+    atomic_fetch_add_explicit(&line->commits, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&line->ops, ops, memory_order_relaxed);
+}
+
 /* `culprit`: the call at fault, with EINVAL; count where nobody can tell. */
 static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_t count, taskq_batch *batch,
                            uint32_t *culprit, taskq_error *err)
@@ -56,27 +78,15 @@ static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_
         if (tries > 0) {
             pause_before_retry(line);
         }
-        taskq__arena_reset(line->arena);
-        *batch = (taskq_batch){
-            .struct_size = sizeof(*batch),
-            .ops = ops,
-            .count = collect_ops(calls, count, ops, owners),
-            .decide = taskq__job_decide,
-            .now = taskq__timekeeper_now(line->options.time),
-            .arena = line->arena,
-            .ready = line->ready,
-            .ready_max = TASKQ__READY_MAX,
-            .next_due = {INT64_MAX, INT64_MAX},
-        };
+        taskq__batch_begin(line, batch);
+        batch->ops = ops;
+        batch->count = collect_ops(calls, count, ops, owners);
         *err = (taskq_error)TASKQ_ERROR_INIT;
         status = taskq__store_commit(line->options.store, batch, err);
     }
     *culprit = status == TASKQ_EINVAL && batch->culprit < batch->count ? owners[batch->culprit] : count;
     if (status == TASKQ_OK) {
-        bool wrote = ops[0]->kind != TASKQ_OP_WALK || ops[0]->in.walk->moved > 0;
-        atomic_fetch_add_explicit(&line->writes, wrote, memory_order_relaxed);
-        atomic_fetch_add_explicit(&line->commits, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&line->ops, batch->count, memory_order_relaxed);
+        count_commit(line, batch->count, ops[0]->kind != TASKQ_OP_WALK || ops[0]->in.walk->moved > 0);
     }
     batch->ops = NULL; /* it was on our stack */
     return status;
@@ -295,4 +305,11 @@ void taskq__batch_lead(taskq__line *line, taskq__batch *taken, taskq__calls *don
         }
         return;
     }
+}
+
+void taskq__batch_settle_held(taskq__line *line, taskq_batch *batch, uint32_t ops, taskq__calls *done)
+{
+    taskq__batch nobody = {.count = 0};
+    count_commit(line, ops, true);
+    settle(line, &nobody, batch, TASKQ_OK, NULL, done);
 }

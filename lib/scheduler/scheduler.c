@@ -22,6 +22,8 @@
 #define RETENTION_MS (INT64_C(7) * 86400000)
 #define RETENTION_FAILED_MS (INT64_C(30) * 86400000)
 #define RETENTION_MS_MAX (INT64_C(36500) * 86400000)
+#define BUSY_AFTER_MS INT64_C(10000)
+#define BUSY_AFTER_MS_MAX 600000
 #define PARKED_MAX 10000u
 #define PARKED_MAX_MAX 1000000u
 
@@ -79,6 +81,10 @@ static taskq_status check_options(const taskq_scheduler_options *options, taskq_
     if (options->retention_failed_ms < -1 || options->retention_failed_ms > RETENTION_MS_MAX) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/retention_failed_ms", "retention is not within -1 and 36500 days");
     }
+    if (options->busy_after_ms < 0 || options->busy_after_ms > BUSY_AFTER_MS_MAX) {
+        return taskq__fail_field(err, TASKQ_EINVAL, "/busy_after_ms", "busy_after_ms is not within 0 and %d",
+                                 BUSY_AFTER_MS_MAX);
+    }
     if (options->parked_max > PARKED_MAX_MAX) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/parked_max", "more than %u claims cannot wait", PARKED_MAX_MAX);
     }
@@ -92,13 +98,22 @@ static taskq_status open_parts(taskq_scheduler *scheduler, const taskq__line_opt
         return taskq__fail(err, TASKQ_EUNAVAIL, "no descriptor is left for the scheduler");
     }
     taskq_status status = taskq__line_open(line, &scheduler->line, err);
-    if (status == TASKQ_OK && pthread_mutex_init(&scheduler->loop_lock, NULL) != 0) {
-        taskq__line_close(scheduler->line);
-        status = taskq__fail_memory(err);
-    }
     if (status != TASKQ_OK) {
-        (void)close(scheduler->wake_fd);
+        goto no_line;
     }
+    if (pthread_mutex_init(&scheduler->loop_lock, NULL) != 0) {
+        status = taskq__fail_memory(err);
+        goto no_lock;
+    }
+    status = taskq__lend_open(scheduler, err);
+    if (status == TASKQ_OK) {
+        return TASKQ_OK;
+    }
+    pthread_mutex_destroy(&scheduler->loop_lock);
+no_lock:
+    taskq__line_close(scheduler->line);
+no_line:
+    (void)close(scheduler->wake_fd);
     return status;
 }
 
@@ -125,6 +140,7 @@ static taskq_status open_checked(const taskq_scheduler_options *options, taskq_s
         .rng = &scheduler->rng,
         .log = &scheduler->log,
         .parked_max = options->parked_max ? options->parked_max : PARKED_MAX,
+        .busy_after_ms = options->busy_after_ms ? options->busy_after_ms : BUSY_AFTER_MS,
         .due = taskq__loop_due,
         .user = scheduler,
     };
@@ -164,6 +180,7 @@ void taskq_scheduler_close(taskq_scheduler *scheduler)
         return;
     }
     taskq_scheduler_shut(scheduler);
+    taskq__lend_close(scheduler);
     taskq_scheduler_stop(scheduler);
     uint32_t word = atomic_fetch_or_explicit(&scheduler->under_way, UNDER_WAY_CLOSING, memory_order_acq_rel);
     word |= UNDER_WAY_CLOSING;
@@ -171,6 +188,7 @@ void taskq_scheduler_close(taskq_scheduler *scheduler)
         taskq__word_wait(&scheduler->under_way, word);
         word = atomic_load_explicit(&scheduler->under_way, memory_order_acquire);
     }
+    taskq__store_disown(scheduler->store);
     taskq__line_close(scheduler->line);
     (void)close(scheduler->wake_fd);
     pthread_mutex_destroy(&scheduler->loop_lock);

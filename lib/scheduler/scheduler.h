@@ -30,6 +30,10 @@ struct taskq_scheduler {
     _Atomic int64_t sleeps_until_ms;
     int wake_fd; /* eventfd on which the thread sleeps; it lives as long as the scheduler, for a leader may write to it at any time */
 
+    taskq__owner owner;           /* what the store knows of us: lend.c */
+    void (*abandon)(void *store); /* the holder of the line's alone: ends its transaction */
+    void *abandoned;
+
     pthread_mutex_t loop_lock;
     taskq__loop *loop; /* guarded by loop_lock */
 };
@@ -61,6 +65,11 @@ void taskq__claim_clear(taskq__claim_work *work);
 taskq_status taskq__settle(taskq_scheduler *scheduler, taskq_event *events, uint32_t count, taskq_arena *arena,
                            taskq_error *err);
 taskq_status taskq__settle_one(taskq_scheduler *scheduler, taskq_event *event, taskq_jobs **out, taskq_error *err);
+
+/* lend.c: the line for the host of the store. Opening makes us the one scheduler of the store (EBUSY: another is); closing ends a
+ * transaction that this very thread has left open, since nobody else could. */
+taskq_status taskq__lend_open(taskq_scheduler *scheduler, taskq_error *err);
+void taskq__lend_close(taskq_scheduler *scheduler);
 
 /* loop.c: the line's news of what is due, for the thread. */
 void taskq__loop_due(void *user, taskq_now due, taskq_now now);
