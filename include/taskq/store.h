@@ -30,6 +30,13 @@ TASKQ_API const char *taskq_store_name(const taskq_store *store);
 TASKQ_API taskq_status taskq_store_backup(taskq_store *store, const char *path, taskq_progress_fn *progress, void *user,
                                           taskq_error *err);
 
+/** Move everything that `from` holds into `to`, which is empty or holds what an earlier move of the same store, cut short, has brought: it
+ * goes on from there. Ids, versions, leases, attempts, logs and idempotency keys stay what they are; `from` is only read. Neither may be in
+ * use by a scheduler meanwhile. Memory is bounded, whatever the size. `progress` (may be NULL): jobs done, of how many.
+ * EINVAL: one of the kinds cannot do that; EEXISTS: `to` holds something else; ECANCELED: progress said stop; else what the stores say. */
+TASKQ_API taskq_status taskq_store_move(taskq_store *from, taskq_store *to, taskq_progress_fn *progress, void *user,
+                                        taskq_error *err);
+
 TASKQ_END_DECLS
 
 #endif

@@ -4,29 +4,13 @@
  * it forgot an output or took ops out of order: everything goes through here, arguments are asserted on the way in and
  * what the table's author promised on the way out.
  */
-#include "store/store.h"
+#include "store/ops.h"
 
 #include "core/alloc.h"
 #include "core/fail.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <string.h>
-
-struct taskq_store {
-    taskq_allocator allocator;
-    const taskq_store_ops *ops;
-    void *self;
-    _Atomic(const taskq__owner *) owner; /* NULL: no scheduler is open on it */
-};
-
-static bool ops_has(const taskq_store_ops *ops, size_t slot_end)
-{
-    return ops->struct_size >= slot_end;
-}
-
-/* Optional slots may lie beyond the end of a table that was built against an older header. */
-#define HAS(ops, slot) (ops_has(ops, offsetof(taskq_store_ops, slot) + sizeof((ops)->slot)) && (ops)->slot != NULL)
 
 taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, const taskq_allocator *allocator,
                               taskq_store **out, taskq_error *err)
@@ -34,7 +18,7 @@ taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, const task
     if (ops == NULL || out == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "a store needs a table of functions and a place to put it");
     }
-    if (!ops_has(ops, offsetof(taskq_store_ops, upkeep))) {
+    if (ops->struct_size < offsetof(taskq_store_ops, upkeep)) {
         return taskq__fail(err, TASKQ_EINVAL, "the store's table is too short: struct_size is %zu", ops->struct_size);
     }
     const struct {
@@ -82,7 +66,7 @@ taskq_status taskq_store_backup(taskq_store *store, const char *path, taskq_prog
     if (store == NULL || path == NULL || path[0] == '\0') {
         return taskq__fail(err, TASKQ_EINVAL, "a backup needs a store and the path of a file");
     }
-    if (!HAS(store->ops, backup)) {
+    if (!TASKQ__HAS(store->ops, backup)) {
         return taskq__fail(err, TASKQ_EINVAL, "the store %s has no backup of its own", store->ops->name);
     }
     return store->ops->backup(store->self, path, progress, user, err);
@@ -196,7 +180,7 @@ taskq_status taskq__store_commit(taskq_store *store, taskq_batch *batch, taskq_e
 taskq_status taskq__store_upkeep(taskq_store *store, bool idle, taskq_error *err)
 {
     assert(store != NULL);
-    return HAS(store->ops, upkeep) ? store->ops->upkeep(store->self, idle, err) : TASKQ_OK;
+    return TASKQ__HAS(store->ops, upkeep) ? store->ops->upkeep(store->self, idle, err) : TASKQ_OK;
 }
 
 taskq_status taskq__store_get(taskq_store *store, int64_t id, uint32_t parts, taskq_now now, taskq_arena *arena,
@@ -242,14 +226,14 @@ taskq_status taskq__store_ping(taskq_store *store, taskq_error *err)
 int taskq__store_wake_fd(taskq_store *store)
 {
     assert(store != NULL);
-    return HAS(store->ops, wake_fd) ? store->ops->wake_fd(store->self) : -1;
+    return TASKQ__HAS(store->ops, wake_fd) ? store->ops->wake_fd(store->self) : -1;
 }
 
 taskq_status taskq__store_wake_read(taskq_store *store, taskq_ready *out, uint32_t max, uint32_t *out_count,
                                     taskq_error *err)
 {
     assert(store != NULL && out != NULL && out_count != NULL);
-    if (!HAS(store->ops, wake_read)) {
+    if (!TASKQ__HAS(store->ops, wake_read)) {
         *out_count = 0;
         return TASKQ_OK;
     }
@@ -261,7 +245,7 @@ taskq_status taskq__store_wake_read(taskq_store *store, taskq_ready *out, uint32
 taskq_status taskq__store_announce(taskq_store *store, const taskq_ready *ready, uint32_t count, taskq_error *err)
 {
     assert(store != NULL && (ready != NULL || count == 0));
-    return HAS(store->ops, announce) ? store->ops->announce(store->self, ready, count, err) : TASKQ_OK;
+    return TASKQ__HAS(store->ops, announce) ? store->ops->announce(store->self, ready, count, err) : TASKQ_OK;
 }
 
 /* ---- the scheduler that is open on it ----------------------------------------------------------------------------- */

@@ -203,6 +203,51 @@ typedef struct taskq_counts {
     uint32_t count;
 } taskq_counts;
 
+/* ---- a store as a whole, to move it into another one ------------------------------------------------------------- */
+
+typedef struct taskq_stored_attempt {
+    int64_t version; /**< of its lease */
+    int32_t attempt;
+    taskq_outcome outcome;
+    taskq_text worker, text; /**< text: result or error */
+    int64_t started_at_ms, finished_at_ms;
+    bool reported; /**< a report ended it, and `digest` is that report's */
+    uint64_t digest;
+} taskq_stored_attempt;
+
+typedef struct taskq_stored_job {
+    taskq_job job; /**< whole, its log and progress too, but result and error, which stand in the attempts */
+    int64_t result_of, error_of;          /**< the attempts (by version) that have result and error; 0: none */
+    taskq_text poll;                      /**< of the claim that has the lease */
+    const taskq_stored_attempt *attempts; /**< by version, ascending */
+    uint32_t attempt_count;
+} taskq_stored_job;
+
+typedef struct taskq_stored_key {
+    taskq_text key;
+    uint64_t digest;
+    int64_t expires_at_ms;
+    taskq_text jobs; /**< eight bytes a job, little-endian: id * 2 + made */
+} taskq_stored_key;
+
+typedef enum taskq_stage { TASKQ_STAGE_QUEUES = 0, TASKQ_STAGE_JOBS, TASKQ_STAGE_KEYS, TASKQ_STAGE_DONE } taskq_stage;
+
+/** A piece of a store, of one stage. */
+typedef struct taskq_stored_page {
+    taskq_stage stage;
+    const taskq_queue *queues;    /**< names and whether they are paused */
+    const taskq_stored_job *jobs; /**< by id, ascending */
+    const taskq_stored_key *keys; /**< by key, ascending */
+    uint32_t count;
+} taskq_stored_page;
+
+/** What a store holds, and what tells it from another one. */
+typedef struct taskq_stored_whole {
+    int64_t last_id; /**< the highest id that was ever given out */
+    int64_t jobs;    /**< how many it holds */
+    uint64_t mark;   /**< the same as long as nobody changes the store */
+} taskq_stored_whole;
+
 /* ---- the table ------------------------------------------------------------------------------------------------------- */
 
 #define TASKQ_STORE_OWN_CLOCK 1u
@@ -243,6 +288,18 @@ typedef struct taskq_store_ops { /* grows at the end only; required slots are ch
     int (*wake_fd)(void *self); /**< readable when another server made something ready */
     taskq_status (*wake_read)(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);
     taskq_status (*announce)(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err);
+
+    /* Moving: what a store must have to be moved from, and to be moved into. Nobody else uses either meanwhile.
+     * export_page: the next piece of `stage` after id (JOBS) or key (KEYS); count 0: that was all of the stage. */
+    taskq_status (*export_whole)(void *self, taskq_stored_whole *out, taskq_error *err);
+    taskq_status (*export_page)(void *self, taskq_stage stage, int64_t after_id, taskq_text after_key,
+                                taskq_arena *arena, taskq_stored_page *out, taskq_error *err);
+    /* import_begin: where to go on: QUEUES in a store that is empty, else where the import of the same whole stopped, and how many jobs it has brought; EEXISTS: it has
+     * jobs of its own, or another whole's. import_page: written with the place to go on after it, in one transaction. */
+    taskq_status (*import_begin)(void *self, const taskq_stored_whole *whole, taskq_stage *stage, int64_t *after_id,
+                                 uint64_t *done, taskq_error *err);
+    taskq_status (*import_page)(void *self, const taskq_stored_page *page, taskq_error *err);
+    taskq_status (*import_stage)(void *self, taskq_stage next, taskq_error *err); /**< the one before it is whole */
 } taskq_store_ops;
 
 /** Make a store of a table and its object. `allocator` (copied; NULL: the C library) is where the store's own few bytes come from. EINVAL where a required slot is missing; `self` stays the caller's then. On OK the

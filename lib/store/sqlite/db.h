@@ -73,6 +73,9 @@ taskq_status taskq__sqlite_ping(void *self, taskq_error *err);
 taskq_status taskq__sqlite_upkeep(void *self, bool idle, taskq_error *err);
 taskq_status taskq__sqlite_backup(void *self, const char *path, taskq_progress_fn *progress, void *user,
                                   taskq_error *err);
+taskq_status taskq__sqlite_export_whole(void *self, taskq_stored_whole *out, taskq_error *err);
+taskq_status taskq__sqlite_export_page(void *self, taskq_stage stage, int64_t after_id, taskq_text after_key,
+                                       taskq_arena *arena, taskq_stored_page *out, taskq_error *err);
 
 /* ---- open.c: what options mean; shared with backup and check. `own` is what was given, as this version knows it; `prefix` has room for
  * TASKQ__PREFIX_BYTES_MAX + 1. */

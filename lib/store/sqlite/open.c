@@ -178,4 +178,6 @@ static const taskq_store_ops sqlite_ops = {
     .close = sqlite_close,
     .upkeep = taskq__sqlite_upkeep,
     .backup = taskq__sqlite_backup,
+    .export_whole = taskq__sqlite_export_whole,
+    .export_page = taskq__sqlite_export_page,
 };

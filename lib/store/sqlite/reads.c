@@ -46,7 +46,7 @@ static int read_attempts(taskq__conn *conn, taskq_arena *arena, taskq_job *job)
     return taskq__cmd_end(&cmd);
 }
 
-static int read_log(taskq__conn *conn, taskq_arena *arena, taskq_job *job)
+int taskq__row_read_log(taskq__conn *conn, taskq_arena *arena, taskq_job *job)
 {
     /* Pieces that reach into the last 64 KiB: that much, and the first one may stick out by as much again. */
     char *text = taskq_arena_alloc(arena, 2 * TASKQ_LOG_BYTES_MAX);
@@ -76,7 +76,7 @@ static int read_parts(taskq__conn *conn, uint32_t parts, uint32_t extras, taskq_
         rc = read_attempts(conn, arena, job);
     }
     if (rc == SQLITE_OK && (parts & TASKQ_PART_LOG) != 0 && (extras & TASKQ__HAS_LOG) != 0) {
-        rc = read_log(conn, arena, job);
+        rc = taskq__row_read_log(conn, arena, job);
     }
     return rc;
 }

@@ -31,6 +31,9 @@ bool taskq__row_take_payload(taskq__cmd *cmd, int first, taskq_arena *arena, tas
 /* Result, error and progress, from their own tables. */
 int taskq__row_read_texts(taskq__conn *conn, taskq_arena *arena, taskq__row *row);
 
+/* The last 64 KiB of its log. */
+int taskq__row_read_log(taskq__conn *conn, taskq_arena *arena, taskq_job *job);
+
 /* A running job's lease as it is shown. */
 void taskq__row_show_lease(taskq_job *job, taskq_now now);
 

@@ -76,6 +76,11 @@ typedef enum taskq__sql {
     TASKQ__SQL_NEXT_EXPIRES,
     TASKQ__SQL_NEXT_RUN_AT,
     TASKQ__SQL_NEXT_BACKOFF,
+    /* moving to another store */
+    TASKQ__SQL_EXPORT_JOBS,
+    TASKQ__SQL_EXPORT_ATTEMPTS,
+    TASKQ__SQL_EXPORT_KEYS,
+    TASKQ__SQL_EXPORT_COUNTS,
     TASKQ__SQL_COUNT
 } taskq__sql;
 

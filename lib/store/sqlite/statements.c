@@ -126,6 +126,13 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
         "SELECT run_due FROM @jobs INDEXED BY @jobs_run_due WHERE run_due >= ?1 ORDER BY run_due LIMIT 1"),
     SQL(NEXT_BACKOFF, R,
         "SELECT backoff_due FROM @jobs INDEXED BY @jobs_backoff_due WHERE backoff_due >= ?1 ORDER BY backoff_due LIMIT 1"),
+
+    SQL(EXPORT_JOBS, R, "SELECT id, poll FROM @jobs WHERE id > ?1 ORDER BY id LIMIT ?2"),
+    SQL(EXPORT_ATTEMPTS, R,
+        "SELECT version, attempt, outcome, worker, started_at, finished_at, digest, text FROM @attempts WHERE job_id = ?1 "
+        "ORDER BY version"),
+    SQL(EXPORT_KEYS, R, "SELECT key, digest, expires_at, jobs FROM @keys WHERE key > ?1 ORDER BY key LIMIT ?2"),
+    SQL(EXPORT_COUNTS, R, "SELECT n FROM @counters WHERE queue > ?1 ORDER BY queue, state"),
 };
 
 const taskq__sql_text *taskq__sql_at(taskq__sql which)
