@@ -25,7 +25,7 @@ SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
             ["unit", "contract", "scheduler", "worker", "api", "tls", "e2e", "fault", "security", "openapi", "examples", "bench",
-             "lint", "install"]),
+             "docs", "lint", "install"]),
     "clang": ("clang", ["--buildtype=debugoptimized"], ["unit"]),
     "asan": ("clang", SANITIZED + ["-Db_sanitize=address,undefined"],
              ["unit", "contract", "scheduler", "worker", "walk"]),
