@@ -15,6 +15,7 @@
 #ifndef TASKQ_CLIENT_H
 #define TASKQ_CLIENT_H
 
+#include <taskq/alloc.h>
 #include <taskq/job.h>
 #include <taskq/log.h>
 
@@ -32,10 +33,11 @@ typedef struct taskq_client_options {
     const char *ca_file, *cert_file, *key_file; /**< PEM; NULL: the system's authorities, no certificate of our own */
     int64_t timeout_ms;                         /**< of one call, 100 to 600000; 0: 30000 */
     size_t reply_bytes_max;                     /**< 0: 16 MiB */
+    taskq_allocator allocator;                  /**< zeroed: the C library's; replies use it too */
 } taskq_client_options;
-#define TASKQ_CLIENT_OPTIONS_INIT                                           \
-    {                                                                       \
-        sizeof(taskq_client_options), NULL, 0, NULL, NULL, NULL, NULL, 0, 0 \
+#define TASKQ_CLIENT_OPTIONS_INIT                                                                 \
+    {                                                                                             \
+        sizeof(taskq_client_options), NULL, 0, NULL, NULL, NULL, NULL, 0, 0, TASKQ_ALLOCATOR_INIT \
     }
 
 /** Make a client; nothing is connected yet. `options` may be NULL. EINVAL (the servers, the time-out, the token: err.field), ENOMEM.
@@ -45,13 +47,14 @@ TASKQ_API void taskq_client_close(taskq_client *client); /**< NULL is fine */
 
 /** What a server answered. */
 typedef struct taskq_reply {
-    int32_t http_status; /**< 0: there was no answer */
-    taskq_text body;     /**< JSON, NUL-terminated behind its size */
-    void *memory;        /**< private */
+    int32_t http_status;       /**< 0: there was no answer */
+    taskq_text body;           /**< JSON, NUL-terminated behind its size */
+    void *memory;              /**< private */
+    taskq_allocator allocator; /**< private: what the memory goes back to */
 } taskq_reply;
-#define TASKQ_REPLY_INIT   \
-    {                      \
-        0, {NULL, 0}, NULL \
+#define TASKQ_REPLY_INIT                         \
+    {                                            \
+        0, {NULL, 0}, NULL, TASKQ_ALLOCATOR_INIT \
     }
 TASKQ_API void taskq_reply_clear(taskq_reply *reply); /**< leaves it as TASKQ_REPLY_INIT */
 

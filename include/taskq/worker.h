@@ -14,6 +14,7 @@
 #ifndef TASKQ_WORKER_H
 #define TASKQ_WORKER_H
 
+#include <taskq/alloc.h>
 #include <taskq/clock.h>
 #include <taskq/job.h>
 #include <taskq/log.h>
@@ -39,11 +40,12 @@ typedef struct taskq_worker_options {
     taskq_clock clock;                          /**< zeroed: the system's */
     taskq_log log;                              /**< zeroed: nowhere */
     uint64_t seed;                              /**< of the jitters; 0: from the system */
+    taskq_allocator allocator;                  /**< zeroed: the C library's */
 } taskq_worker_options;
 #define TASKQ_WORKER_OPTIONS_INIT                                                                                     \
     {                                                                                                                 \
         sizeof(taskq_worker_options), NULL, 0, NULL, 0, NULL, 0, 0, 0, NULL, NULL, NULL, NULL, {0, NULL, NULL, NULL}, \
-            {0, NULL, NULL, (taskq_log_level)0}, 0                                                                    \
+            {0, NULL, NULL, (taskq_log_level)0}, 0, TASKQ_ALLOCATOR_INIT                                              \
     }
 
 /** Make a worker; nothing is connected and no thread made yet. Options are copied. EINVAL (err.field names the option), ELIMIT (too many

@@ -8,6 +8,7 @@
 #include "worker/breaker.h"
 
 #include "core/backoff.h"
+#include "core/alloc.h"
 #include "core/fail.h"
 
 #include <stdlib.h>
@@ -27,11 +28,11 @@ static bool is_http_url(const char *url)
     return fine && strlen(url) <= 2048 && strstr(url, "://")[3] != '\0';
 }
 
-taskq_status taskq__servers_init(taskq__servers *servers, const char *const *urls, uint32_t count, const taskq_log *log,
-                                 taskq__rng *rng, taskq_error *err)
+taskq_status taskq__servers_init(taskq__servers *servers, const taskq_allocator *a, const char *const *urls,
+                                 uint32_t count, const taskq_log *log, taskq__rng *rng, taskq_error *err)
 {
     const char *fallback = default_url;
-    *servers = (taskq__servers){.log = log, .rng = rng};
+    *servers = (taskq__servers){.allocator = a, .log = log, .rng = rng};
     if (count > TASKQ__SERVERS_MAX) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/servers", "%u servers are more than %d", count,
                                  TASKQ__SERVERS_MAX);
@@ -45,7 +46,7 @@ taskq_status taskq__servers_init(taskq__servers *servers, const char *const *url
             return taskq__fail_field(err, TASKQ_EINVAL, "/servers", "\"%.200s\" is no URL of a server, such as %s",
                                      urls[i] == NULL ? "" : urls[i], default_url);
         }
-        servers->list[i].url = strdup(urls[i]);
+        servers->list[i].url = taskq__strdup(a, urls[i]);
         if (servers->list[i].url == NULL) {
             return taskq__fail_memory(err);
         }
@@ -62,7 +63,7 @@ void taskq__servers_settle(taskq__servers *servers)
 void taskq__servers_clear(taskq__servers *servers)
 {
     for (uint32_t i = 0; i < servers->count; i++) {
-        free(servers->list[i].url);
+        taskq__free(servers->allocator, servers->list[i].url);
     }
     servers->count = 0;
 }

@@ -10,6 +10,8 @@
 #include "core/log.h"
 #include "core/rng.h"
 
+#include <taskq/alloc.h>
+
 enum { TASKQ__SERVERS_MAX = 16, TASKQ__BREAKER_BASE_MS = 500, TASKQ__BREAKER_MAX_MS = 30000 };
 
 typedef enum taskq__breaker_state {
@@ -29,13 +31,14 @@ typedef struct taskq__servers {
     taskq__server list[TASKQ__SERVERS_MAX];
     uint32_t count, current;
     uint32_t home; /* where it began, and to which it returns */
+    const taskq_allocator *allocator;
     const taskq_log *log;
     taskq__rng *rng;
 } taskq__servers;
 
 /* EINVAL: too many, or one that is no http(s) URL. `log` and `rng` are borrowed. Clear it in any case. */
-taskq_status taskq__servers_init(taskq__servers *servers, const char *const *urls, uint32_t count, const taskq_log *log,
-                                 taskq__rng *rng, taskq_error *err);
+taskq_status taskq__servers_init(taskq__servers *servers, const taskq_allocator *a, const char *const *urls,
+                                 uint32_t count, const taskq_log *log, taskq__rng *rng, taskq_error *err);
 void taskq__servers_clear(taskq__servers *servers);
 /* One that is drawn becomes the home, so that many workers are spread over the servers. Else it is the first. */
 void taskq__servers_settle(taskq__servers *servers);

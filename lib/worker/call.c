@@ -6,10 +6,10 @@
  */
 #include "worker/transport_curl.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -26,6 +26,7 @@ enum {
 #endif
 
 struct taskq__http {
+    const taskq_allocator *allocator;
     CURLM *multi;
     CURL *easy;
     taskq__curl_identity id;
@@ -37,18 +38,20 @@ struct taskq__http {
     char reason[CURL_ERROR_SIZE];
 };
 
-taskq_status taskq__http_open(const taskq__http_identity *from, taskq__http **out, taskq_error *err)
+taskq_status taskq__http_open(const taskq_allocator *a, const taskq__http_identity *from, taskq__http **out,
+                              taskq_error *err)
 {
-    taskq__http *http = calloc(1, sizeof(*http));
+    taskq__http *http = taskq__alloc(a, sizeof(*http));
     if (http == NULL) {
         return taskq__fail_memory(err);
     }
     taskq_status status = taskq__curl_begin(err);
     if (status != TASKQ_OK) {
-        free(http);
+        taskq__free(a, http);
         return status;
     }
-    status = taskq__curl_identity_copy(from, &http->id, err);
+    http->allocator = a;
+    status = taskq__curl_identity_copy(a, from, &http->id, err);
     if (status == TASKQ_OK) {
         http->multi = curl_multi_init();
         http->easy = curl_easy_init();
@@ -73,7 +76,7 @@ void taskq__http_close(taskq__http *http)
     curl_multi_cleanup(http->multi);
     taskq__curl_identity_clear(&http->id);
     curl_global_cleanup();
-    free(http);
+    taskq__free(http->allocator, http);
 }
 
 void taskq__http_reply_init(taskq__http_reply *reply)
@@ -190,7 +193,7 @@ static bool is_header(const char *line, const char *name)
     return strncasecmp(line, name, size) == 0 && line[size] == ':';
 }
 
-static taskq_status add_header(struct curl_slist **list, const char *line, taskq_error *err)
+static taskq_status add_header(const taskq_allocator *a, struct curl_slist **list, const char *line, taskq_error *err)
 {
     const char *colon = strchr(line, ':');
     if (colon == NULL || colon == line || strpbrk(line, "\r\n") != NULL) {
@@ -204,7 +207,7 @@ static taskq_status add_header(struct curl_slist **list, const char *line, taskq
     }
     /* An empty value: curl reads "Name:" as "leave it out" and "Name;" as "send it empty". */
     taskq__buf empty;
-    taskq__buf_init(&empty, NULL, HEADER_BYTES_MAX);
+    taskq__buf_init(&empty, a, HEADER_BYTES_MAX);
     taskq__buf_add(&empty, line, (size_t)(colon - line));
     taskq__buf_add_char(&empty, ';');
     bool fine = !empty.failed && taskq__curl_append(list, empty.data);
@@ -219,7 +222,7 @@ static taskq_status make_headers(const taskq__http *http, const taskq__http_requ
     for (uint32_t i = 0; i < request->header_count; i++) {
         typed = typed || is_header(request->headers[i], "Content-Type");
         authorized = authorized || is_header(request->headers[i], "Authorization");
-        taskq_status status = add_header(list, request->headers[i], err);
+        taskq_status status = add_header(http->allocator, list, request->headers[i], err);
         if (status != TASKQ_OK) {
             return status;
         }
@@ -361,8 +364,8 @@ taskq_status taskq__http_call(taskq__http *http, const taskq__http_request *requ
     }
     int64_t begun = taskq__curl_now_ms();
     taskq__http_reply_clear(reply);
-    taskq__buf_init(&reply->body, NULL, request->body_bytes_max + 1);
-    reply->arena = taskq__arena_new(NULL, 0);
+    taskq__buf_init(&reply->body, http->allocator, request->body_bytes_max + 1);
+    reply->arena = taskq__arena_new(http->allocator, 0);
     reply->class = reply->arena == NULL ? TASKQ__HTTP_NO_MEMORY : check_url(request->url);
     if (reply->class != TASKQ__HTTP_OK) {
         snprintf(reply->text, sizeof(reply->text), "%s", taskq__http_class_name(reply->class));

@@ -3,9 +3,11 @@
  * The public client: one request, answered or explained. What it adds to HTTP is what every producer would have to write for itself: the
  * next server when one is out of reach, a repetition only where it cannot do a thing twice, and the server's own words in the error.
  */
+#include "core/alloc.h"
 #include "core/arena.h"
 #include "core/fail.h"
 #include "core/scan.h"
+#include "core/sized.h"
 #include "core/text.h"
 #include "worker/breaker.h"
 #include "worker/client.h"
@@ -13,7 +15,6 @@
 #include "worker/transport.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -33,6 +34,7 @@ enum {
 };
 
 struct taskq_client {
+    taskq_allocator allocator;
     taskq__servers servers;
     taskq_log log; /* nowhere */
     taskq__rng rng;
@@ -60,30 +62,32 @@ void taskq__client_sleep(int64_t ms)
 taskq_status taskq_client_open(const taskq_client_options *from, taskq_client **out, taskq_error *err)
 {
     taskq_client_options options = TASKQ_CLIENT_OPTIONS_INIT;
-    if (out == NULL || (from != NULL && from->struct_size < sizeof(size_t))) {
-        return taskq__fail(err, TASKQ_EINVAL, "options with their struct_size, and a place for the client are required");
+    if (out == NULL) {
+        return taskq__fail(err, TASKQ_EINVAL, "a place for the client is required");
     }
-    if (from != NULL) {
-        memcpy(&options, from, from->struct_size < sizeof(options) ? from->struct_size : sizeof(options));
+    taskq_status status = from == NULL ? TASKQ_OK : TASKQ__SIZED_IN(from, &options, err);
+    if (status != TASKQ_OK) {
+        return status;
     }
     int64_t timeout_ms = options.timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : options.timeout_ms;
     if (timeout_ms < TIMEOUT_MS_MIN || timeout_ms > TIMEOUT_MS_MAX) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/timeout_ms", "the time-out is %d to %d ms", TIMEOUT_MS_MIN,
                                  TIMEOUT_MS_MAX);
     }
-    taskq_client *client = calloc(1, sizeof(*client));
+    taskq_client *client = taskq__alloc(&options.allocator, sizeof(*client));
     if (client == NULL) {
         return taskq__fail_memory(err);
     }
     taskq__http_identity identity = {options.token, options.ca_file, options.cert_file, options.key_file};
+    client->allocator = options.allocator;
     client->timeout_ms = timeout_ms;
     client->home_pause_ms = HOME_BASE_MS / 2;
     client->reply_bytes_max = options.reply_bytes_max == 0 ? REPLY_BYTES_MAX_DEFAULT : options.reply_bytes_max;
     taskq__rng_init(&client->rng, 0);
-    taskq_status status =
-        taskq__servers_init(&client->servers, options.servers, options.server_count, &client->log, &client->rng, err);
+    status = taskq__servers_init(&client->servers, &client->allocator, options.servers, options.server_count,
+                                 &client->log, &client->rng, err);
     if (status == TASKQ_OK) {
-        status = taskq__http_open(&identity, &client->http, err);
+        status = taskq__http_open(&client->allocator, &identity, &client->http, err);
     }
     if (status != TASKQ_OK) {
         taskq_client_close(client);
@@ -91,6 +95,11 @@ taskq_status taskq_client_open(const taskq_client_options *from, taskq_client **
     }
     *out = client;
     return TASKQ_OK;
+}
+
+const taskq_allocator *taskq__client_allocator(const taskq_client *client)
+{
+    return &client->allocator;
 }
 
 void taskq__client_draw_key(taskq_client *client, char out[TASKQ__DRAWN_KEY_BYTES])
@@ -104,14 +113,15 @@ void taskq_client_close(taskq_client *client)
     if (client != NULL) {
         taskq__http_close(client->http);
         taskq__servers_clear(&client->servers);
-        free(client);
+        taskq_allocator allocator = client->allocator;
+        taskq__free(&allocator, client);
     }
 }
 
 void taskq_reply_clear(taskq_reply *reply)
 {
     if (reply != NULL) {
-        free(reply->memory);
+        taskq__free(&reply->allocator, reply->memory);
         *reply = (taskq_reply)TASKQ_REPLY_INIT;
     }
 }
@@ -133,13 +143,13 @@ static void copy_member(const taskq__json *json, taskq_arena *arena, const char 
     }
 }
 
-static void read_problem(taskq_text body, problem *out)
+static void read_problem(const taskq_allocator *a, taskq_text body, problem *out)
 {
     static const char prefix[] = "urn:taskq:problem:";
     char type[sizeof(prefix) + sizeof(out->slug)] = "";
     taskq__json json;
     *out = (problem){.slug = ""};
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(a, 0);
     if (arena != NULL && taskq__json_scan(body, NULL, arena, &json, NULL) == TASKQ_OK &&
         json.nodes[0].kind == TASKQ__JSON_OBJECT) {
         copy_member(&json, arena, "type", type, sizeof(type));
@@ -179,7 +189,7 @@ static taskq_status explain(const taskq__http_reply *got, taskq_error *err)
     if (got->status >= 200 && got->status < 300) {
         return TASKQ_OK;
     }
-    read_problem(taskq__buf_text(&got->body), &what);
+    read_problem(got->body.allocator, taskq__buf_text(&got->body), &what);
     taskq_status status = status_of(got->status, what.slug);
     if (what.detail[0] == '\0') {
         return taskq__fail(err, status, "the server answered HTTP %d", (int)got->status);
@@ -201,7 +211,7 @@ static taskq_status ask(taskq_client *client, const taskq__question *q, uint32_t
     while (size > 0 && base[size - 1] == '/') {
         size--;
     }
-    taskq__buf_init(&url, NULL, URL_BYTES_MAX);
+    taskq__buf_init(&url, &client->allocator, URL_BYTES_MAX);
     taskq__buf_add(&url, base, size);
     taskq__buf_add_string(&url, q->path);
     headers[request.header_count++] = "Accept: application/json";
@@ -368,7 +378,7 @@ static taskq_status exchange(taskq_client *client, const taskq__question *q, tas
                : explain(got, err);
 }
 
-static void hand_over(taskq__http_reply *got, taskq_reply *reply)
+static void hand_over(const taskq_client *client, taskq__http_reply *got, taskq_reply *reply)
 {
     if (reply == NULL || got->class != TASKQ__HTTP_OK || got->truncated) {
         return;
@@ -377,7 +387,8 @@ static void hand_over(taskq__http_reply *got, taskq_reply *reply)
     reply->http_status = got->status;
     reply->body = taskq__buf_text(&got->body);
     reply->memory = got->body.data;
-    taskq__buf_init(&got->body, NULL, 0); /* the memory is the reply's now */
+    reply->allocator = client->allocator;
+    taskq__buf_init(&got->body, &client->allocator, 0); /* the memory is the reply's now */
 }
 
 static bool is_idempotency_key(const char *key)
@@ -399,7 +410,7 @@ taskq_status taskq__client_send(taskq_client *client, const taskq__question *q, 
     }
     taskq__http_reply_init(&got);
     taskq_status status = exchange(client, q, &got, err);
-    hand_over(&got, reply);
+    hand_over(client, &got, reply);
     taskq__http_reply_clear(&got);
     return status;
 }

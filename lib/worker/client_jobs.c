@@ -6,6 +6,7 @@
 #include "core/fail.h"
 #include "core/job.h"
 #include "core/scan.h"
+#include "core/sized.h"
 #include "core/text.h"
 #include "wire/record.h"
 #include "worker/client.h"
@@ -19,13 +20,10 @@ enum { BODY_BYTES_MAX = 256 << 20, WAIT_FIRST_MS = 20, WAIT_MOST_MS = 1000, WAIT
 
 static taskq_status write_job(taskq__buf *buf, const taskq_new_job *job, taskq_error *err)
 {
-    if (job == NULL || job->struct_size < sizeof(size_t)) {
-        return taskq__fail(err, TASKQ_EINVAL, "a job with its struct_size is required");
-    }
-    taskq_new_job whole = TASKQ_NEW_JOB_INIT;
-    memcpy(&whole, job, job->struct_size < sizeof(whole) ? job->struct_size : sizeof(whole));
-    taskq_status status = taskq__new_job_check(&whole, err);
+    taskq_new_job whole;
     taskq_error why = TASKQ_ERROR_INIT;
+    taskq_status status = TASKQ__SIZED_IN(job, &whole, err);
+    status = status == TASKQ_OK ? taskq__new_job_check(&whole, err) : status;
     if (status == TASKQ_OK && whole.payload.size > 0 && taskq__json_check(whole.payload, &why) != TASKQ_OK) {
         status = taskq__fail_field(err, TASKQ_ESYNTAX, "/payload", "the payload is no JSON: %s", why.text);
     }
@@ -61,7 +59,7 @@ taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job
     if (client == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "a client is required");
     }
-    taskq__buf_init(&body, NULL, BODY_BYTES_MAX);
+    taskq__buf_init(&body, taskq__client_allocator(client), BODY_BYTES_MAX);
     taskq_status status = write_job(&body, job, err);
     if (status == TASKQ_OK) {
         status = send_jobs(client, &body, idempotency_key, job->traceparent, to, err);
@@ -121,7 +119,7 @@ taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job
     if (client == NULL || jobs == NULL || count == 0 || count > TASKQ_ENQUEUE_JOBS_MAX) {
         return taskq__fail(err, TASKQ_EINVAL, "a client and 1 to %d jobs are required", TASKQ_ENQUEUE_JOBS_MAX);
     }
-    taskq__buf_init(&body, NULL, BODY_BYTES_MAX);
+    taskq__buf_init(&body, taskq__client_allocator(client), BODY_BYTES_MAX);
     taskq_status status = write_jobs(&body, jobs, count, err);
     if (status == TASKQ_OK) {
         status = send_jobs(client, &body, NULL, common_traceparent(jobs, count), &reply, err);

@@ -74,6 +74,7 @@ typedef struct taskq__task {
 typedef struct taskq__pool {
     pthread_mutex_t lock;
     pthread_cond_t work;
+    const taskq_allocator *allocator;
     pthread_t *threads;
     int wake_fd; /* rung when a task is handed back; borrowed */
     /* guarded by lock */
@@ -83,7 +84,7 @@ typedef struct taskq__pool {
     bool ending;
 } taskq__pool;
 
-taskq_status taskq__pool_init(taskq__pool *pool, uint32_t max, int wake_fd, taskq_error *err);
+taskq_status taskq__pool_init(taskq__pool *pool, const taskq_allocator *a, uint32_t max, int wake_fd, taskq_error *err);
 /* The task's handler is run by a thread. EUNAVAIL: there is no thread and none can be made; the task is not taken. */
 taskq_status taskq__pool_submit(taskq__pool *pool, taskq__task *task, taskq_error *err);
 taskq__task *taskq__pool_ended(taskq__pool *pool); /* what was handed back, linked by pool_next, oldest first */
@@ -126,6 +127,7 @@ typedef struct taskq__heart {
 } taskq__heart;
 
 struct taskq_worker {
+    taskq_allocator allocator;
     char *id, *host;
     char *queues; /* comma-separated, as they are sent */
     char *types;
@@ -151,8 +153,8 @@ struct taskq_worker {
     taskq__reporter reporter;
     taskq__heart heart;
     taskq__exchange *home_exchange; /* tries whether the home server is back */
-    bool quiet, denied; /* denied: the last server that was asked does not let us in */
-    bool dirty;         /* something changed that another round may act on */
+    bool quiet, denied;             /* denied: the last server that was asked does not let us in */
+    bool dirty;                     /* something changed that another round may act on */
     int64_t stop_seen_at_ms, stop_deadline_ms, flush_deadline_ms; /* 0: not stopped */
     _Atomic uint32_t stops; /* calls of taskq_worker_stop; from any thread and from signal handlers */
     /* statistics: written by the driving thread, read by any */
@@ -192,7 +194,7 @@ bool taskq__worker_pick(taskq_worker *worker, uint32_t *server, int64_t *next_in
 taskq__exchange *taskq__worker_post(taskq_worker *worker, uint32_t server, const char *path, const taskq__buf *body,
                                     int64_t timeout_ms, taskq__answer_fn *done, void *user);
 /* What a problem answer says, for the log and for error messages: its "detail", else its title, else its status. */
-void taskq__worker_problem(const taskq__answer *answer, char *text, size_t bytes);
+void taskq__worker_problem(const taskq_worker *worker, const taskq__answer *answer, char *text, size_t bytes);
 
 /* An answer scanned, and the array under `key` in it, whose elements are children of node `array`. */
 typedef struct taskq__list {
@@ -200,7 +202,7 @@ typedef struct taskq__list {
     taskq__json json;
     uint32_t array, count;
 } taskq__list;
-bool taskq__list_open(taskq__list *list, taskq_text body,
+bool taskq__list_open(taskq__list *list, const taskq_allocator *a, taskq_text body,
                       const char *key); /* false: it has no such array; close it all the same */
 void taskq__list_close(taskq__list *list);
 uint32_t taskq__list_next(const taskq__list *list, uint32_t element); /* 0: from the first; 0 at the end */

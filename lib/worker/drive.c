@@ -149,7 +149,8 @@ static taskq_status begin_pool(taskq_worker *worker, taskq_error *err)
         return TASKQ_OK;
     }
     /* Twice as many threads as jobs at once: a handler that ignores the stop keeps its thread, not its slot. */
-    taskq_status status = taskq__pool_init(&worker->pool, worker->concurrency * 2, worker->wake_fd, err);
+    taskq_status status =
+        taskq__pool_init(&worker->pool, &worker->allocator, worker->concurrency * 2, worker->wake_fd, err);
     worker->pool_made = status == TASKQ_OK;
     return status;
 }

@@ -109,7 +109,7 @@ static void beats_done(void *user, const taskq__answer *answer)
     taskq__verdict verdict = taskq__worker_judge(worker, heart->server, answer);
     if (verdict == TASKQ__ANSWERED) {
         taskq__list results;
-        if (taskq__list_open(&results, answer->body, "results") && results.count == heart->sent) {
+        if (taskq__list_open(&results, &worker->allocator, answer->body, "results") && results.count == heart->sent) {
             read_results(worker, &results, now_ms);
             heart->count_max = heart->count_max * 2 < TASKQ_REPORTS_MAX ? heart->count_max * 2 : TASKQ_REPORTS_MAX;
         } else {
@@ -123,7 +123,7 @@ static void beats_done(void *user, const taskq__answer *answer)
         heart->count_max = heart->sent / 2; /* to find the one that is at fault */
         take_back(worker, now_ms, false);
     } else {
-        taskq__worker_problem(answer, why, sizeof(why));
+        taskq__worker_problem(worker, answer, why, sizeof(why));
         taskq__log_format(&worker->log, TASKQ_LOG_WARN, "worker",
                           "a heartbeat's progress and log were refused and are dropped: %s", why);
         take_back(worker, now_ms + RETRY_MS, true);
@@ -147,7 +147,7 @@ void taskq__heart_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in
         return;
     }
     taskq__buf body;
-    taskq__buf_init(&body, NULL, TASKQ__REPLY_BYTES_MAX);
+    taskq__buf_init(&body, &worker->allocator, TASKQ__REPLY_BYTES_MAX);
     taskq__buf_add_string(&body, "{\"heartbeats\":[");
     heart->sent = 0;
     for (taskq__task *task = worker->first; task != NULL; task = task->next) {

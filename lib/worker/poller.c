@@ -121,7 +121,7 @@ bool taskq__claim_read(taskq_worker *worker, uint32_t server, const taskq__answe
     taskq__verdict verdict = taskq__worker_judge(worker, server, answer);
     if (verdict != TASKQ__ANSWERED) {
         if (verdict != TASKQ__AGAIN) {
-            taskq__worker_problem(answer, why, sizeof(why));
+            taskq__worker_problem(worker, answer, why, sizeof(why));
             taskq__worker_misread(worker, server, why); /* it does not understand this worker's polls */
         }
         taskq__claim_failed(worker, taskq__answer_leaves_open(answer));
@@ -131,7 +131,7 @@ bool taskq__claim_read(taskq_worker *worker, uint32_t server, const taskq__answe
     if (answer->status == 204) {
         return true;
     }
-    bool fine = taskq__list_open(&jobs, answer->body, "jobs");
+    bool fine = taskq__list_open(&jobs, &worker->allocator, answer->body, "jobs");
     *brought = fine ? taskq__tasks_take(worker, &jobs) : 0;
     taskq__list_close(&jobs);
     if (!fine) {
@@ -157,7 +157,7 @@ taskq__exchange *taskq__claim_post(taskq_worker *worker, uint32_t server, uint32
                                    taskq__answer_fn *done)
 {
     taskq__buf body;
-    taskq__buf_init(&body, NULL, CLAIM_BODY_BYTES_MAX);
+    taskq__buf_init(&body, &worker->allocator, CLAIM_BODY_BYTES_MAX);
     taskq__claim_write(worker, &body, limit, wait_ms);
     taskq__exchange *exchange =
         taskq__worker_post(worker, server, "/next-job", &body, wait_ms + TASKQ__REQUEST_TIMEOUT_MS, done, worker);

@@ -6,17 +6,17 @@
  */
 #include "worker/core.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-taskq_status taskq__pool_init(taskq__pool *pool, uint32_t max, int wake_fd, taskq_error *err)
+taskq_status taskq__pool_init(taskq__pool *pool, const taskq_allocator *a, uint32_t max, int wake_fd, taskq_error *err)
 {
-    *pool = (taskq__pool){.max = max, .wake_fd = wake_fd};
-    pool->threads = calloc(max, sizeof(*pool->threads));
+    *pool = (taskq__pool){.allocator = a, .max = max, .wake_fd = wake_fd};
+    pool->threads = taskq__alloc_array(a, max, sizeof(*pool->threads));
     if (pool->threads == NULL) {
         return taskq__fail_memory(err);
     }
@@ -141,5 +141,5 @@ void taskq__pool_clear(taskq__pool *pool)
 {
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
-    free(pool->threads);
+    taskq__free(pool->allocator, pool->threads);
 }

@@ -114,6 +114,11 @@ static taskq_status look_up(const taskq_reply *reply, const char *pointer, taskq
     return TASKQ_OK;
 }
 
+static const taskq_allocator *allocator_of(const taskq_reply *reply)
+{
+    return reply == NULL ? NULL : &reply->allocator;
+}
+
 static taskq_status wrong_kind(const char *pointer, const char *wanted, taskq_error *err)
 {
     return taskq__fail(err, TASKQ_EPROTO, "the answer has no %s at \"%.100s\"", wanted, pointer);
@@ -121,7 +126,7 @@ static taskq_status wrong_kind(const char *pointer, const char *wanted, taskq_er
 
 taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int64_t *out, taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(allocator_of(reply), 0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
     if (status == TASKQ_OK &&
@@ -134,7 +139,7 @@ taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int6
 
 taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, double *out, taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(allocator_of(reply), 0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
     if (status == TASKQ_OK && (value.kind != TASKQ__JSON_NUMBER || !taskq__parse_double(value.span, out))) {
@@ -147,7 +152,7 @@ taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, d
 taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, char *buffer, size_t buffer_bytes,
                                 taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(allocator_of(reply), 0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
     if (status == TASKQ_OK && value.kind != TASKQ__JSON_STRING) {
@@ -166,7 +171,7 @@ taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, c
 
 taskq_status taskq_reply_json(const taskq_reply *reply, const char *pointer, taskq_text *out, taskq_error *err)
 {
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(allocator_of(reply), 0);
     found value = {0};
     taskq_status status = look_up(reply, pointer, arena, &value, err);
     if (status == TASKQ_OK) {
@@ -189,7 +194,8 @@ static taskq_status find_elements(const taskq_reply *reply, const char *key, tas
     if (reply == NULL || !taskq_arena_copy(arena, reply->body.data, reply->body.size, &body)) {
         return reply == NULL ? taskq__fail(err, TASKQ_EINVAL, "needs a reply") : taskq__fail_memory(err);
     }
-    taskq_reply copy = {reply->http_status, body, NULL}; /* the records point into it and outlive the reply */
+    taskq_reply copy = {reply->http_status, body, NULL,
+                        reply->allocator}; /* the records point into it and outlive the reply */
     taskq_status status = scan(&copy, arena, &out->json, err);
     if (status != TASKQ_OK) {
         return status;
@@ -213,7 +219,7 @@ static taskq_status find_elements(const taskq_reply *reply, const char *key, tas
 
 taskq_status taskq_reply_jobs(const taskq_reply *reply, taskq_jobs **out, taskq_error *err)
 {
-    taskq_jobs *list = taskq__jobs_new(NULL);
+    taskq_jobs *list = taskq__jobs_new(allocator_of(reply));
     if (list == NULL) {
         return taskq__fail_memory(err);
     }
@@ -269,7 +275,7 @@ static taskq_status read_queue(const taskq__json *json, uint32_t node, taskq_are
 
 taskq_status taskq_reply_queues(const taskq_reply *reply, taskq_queues **out, taskq_error *err)
 {
-    taskq_queues *list = taskq__queues_new(NULL);
+    taskq_queues *list = taskq__queues_new(allocator_of(reply));
     if (list == NULL) {
         return taskq__fail_memory(err);
     }

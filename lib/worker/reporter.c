@@ -34,7 +34,7 @@ static void release_done(void *user, const taskq__answer *answer)
     if (verdict == TASKQ__ANSWERED) {
         atomic_fetch_add(&worker->released, 1);
     } else {
-        taskq__worker_problem(answer, why, sizeof(why));
+        taskq__worker_problem(worker, answer, why, sizeof(why));
         taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
                           "job %lld cannot be given back, its lease will run out: %s", (long long)task->id, why);
     }
@@ -49,7 +49,7 @@ static bool send_release(taskq_worker *worker, taskq__task *task, int64_t *next_
         return false;
     }
     snprintf(path, sizeof(path), "/jobs/%lld/release", (long long)task->id);
-    taskq__buf_init(&body, NULL, sizeof(path));
+    taskq__buf_init(&body, &worker->allocator, sizeof(path));
     taskq__buf_add_format(&body, "{\"version\":%lld}", (long long)task->version);
     task->release = taskq__worker_post(worker, task->server, path, &body, TASKQ__REQUEST_TIMEOUT_MS, release_done, task);
     taskq__buf_clear(&body);
@@ -132,9 +132,10 @@ static void read_answer(taskq_worker *worker, const taskq__answer *answer)
 {
     taskq__reporter *reporter = &worker->reporter;
     taskq__list results, jobs = {0};
-    bool fine = taskq__list_open(&results, answer->body, "results") && results.count == reporter->sent;
+    bool fine =
+        taskq__list_open(&results, &worker->allocator, answer->body, "results") && results.count == reporter->sent;
     if (fine && reporter->with_next) {
-        fine = taskq__list_open(&jobs, answer->body, "jobs");
+        fine = taskq__list_open(&jobs, &worker->allocator, answer->body, "jobs");
     }
     if (fine) {
         settle_all(worker, &results);
@@ -180,7 +181,7 @@ static void reports_done(void *user, const taskq__answer *answer)
     } else if (reporter->sent > 1) {
         reporter->count_max = reporter->sent / 2;
     } else if (only != NULL) {
-        taskq__worker_problem(answer, why, sizeof(why));
+        taskq__worker_problem(worker, answer, why, sizeof(why));
         taskq__task_refused(only, why);
     }
 }
@@ -224,7 +225,7 @@ void taskq__reporter_advance(taskq_worker *worker, bool with_next, int64_t *next
         return;
     }
     taskq__buf body;
-    taskq__buf_init(&body, NULL, BODY_BYTES_MAX);
+    taskq__buf_init(&body, &worker->allocator, BODY_BYTES_MAX);
     taskq__buf_add_string(&body, "{\"completions\":[");
     reporter->sent = gather(worker, &body);
     taskq__buf_add_char(&body, ']');

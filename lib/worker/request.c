@@ -70,7 +70,7 @@ taskq__verdict taskq__worker_judge(taskq_worker *worker, uint32_t server, const 
         char why[256];
         bool wait = answer->status == 429 || answer->status == 503;
         worker->denied = answer->status == 401 || answer->status == 403;
-        taskq__worker_problem(answer, why, sizeof(why));
+        taskq__worker_problem(worker, answer, why, sizeof(why));
         taskq__servers_failed(&worker->servers, server, now_ms, wait ? answer->retry_after_ms : 0, worker->denied, why);
         return TASKQ__AGAIN;
     }
@@ -89,10 +89,10 @@ void taskq__worker_misread(taskq_worker *worker, uint32_t server, const char *wh
     taskq__servers_failed(&worker->servers, server, taskq__worker_now_ms(worker), 0, false, what);
 }
 
-void taskq__worker_problem(const taskq__answer *answer, char *text, size_t bytes)
+void taskq__worker_problem(const taskq_worker *worker, const taskq__answer *answer, char *text, size_t bytes)
 {
     static const char *const keys[] = {"detail", "title"};
-    taskq_arena *arena = taskq__arena_new(NULL, 0);
+    taskq_arena *arena = taskq__arena_new(&worker->allocator, 0);
     taskq__json json;
     taskq_text found = {NULL, 0};
     if (arena != NULL && taskq__json_scan(answer->body, NULL, arena, &json, NULL) == TASKQ_OK &&
@@ -115,9 +115,9 @@ void taskq__worker_problem(const taskq__answer *answer, char *text, size_t bytes
 
 static const char *const opaque[] = {"payload", "result", NULL};
 
-bool taskq__list_open(taskq__list *list, taskq_text body, const char *key)
+bool taskq__list_open(taskq__list *list, const taskq_allocator *a, taskq_text body, const char *key)
 {
-    *list = (taskq__list){.arena = taskq__arena_new(NULL, 0)};
+    *list = (taskq__list){.arena = taskq__arena_new(a, 0)};
     if (list->arena == NULL || taskq__json_scan(body, opaque, list->arena, &list->json, NULL) != TASKQ_OK ||
         list->json.nodes[0].kind != TASKQ__JSON_OBJECT) {
         return false;

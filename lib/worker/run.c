@@ -6,6 +6,7 @@
  */
 #include "worker/run.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "core/scan.h"
 #include "core/text.h"
@@ -27,6 +28,7 @@
 enum { RESULT_BYTES_MAX = 16 << 20, MESSAGE_BYTES_MAX = 8192, LOG_LINE_BYTES_MAX = 16384 };
 
 struct taskq_run {
+    const taskq_allocator *allocator;
     taskq_job job;
     taskq_arena *arena;
     _Atomic int reason; /* a taskq_run_reason; written under lock, read without */
@@ -76,12 +78,13 @@ static void fill_gaps(taskq_job *job)
     job->lease_ms = job->lease_ms < TASKQ_LEASE_MS_MIN ? TASKQ_LEASE_MS_MIN : job->lease_ms;
 }
 
-taskq_status taskq__run_open(taskq_text job_json, taskq_run **out, taskq_error *err)
+taskq_status taskq__run_open(const taskq_allocator *a, taskq_text job_json, taskq_run **out, taskq_error *err)
 {
-    taskq_run *run = calloc(1, sizeof(*run));
+    taskq_run *run = taskq__alloc(a, sizeof(*run));
     if (run == NULL) {
         return taskq__fail_memory(err);
     }
+    run->allocator = a;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -90,12 +93,12 @@ taskq_status taskq__run_open(taskq_text job_json, taskq_run **out, taskq_error *
     pthread_condattr_destroy(&monotonic);
     run->fd = -1;
     run->retry_in_ms = -1;
-    taskq__buf_init(&run->message, NULL, MESSAGE_BYTES_MAX);
-    taskq__buf_init(&run->log, NULL, TASKQ_LOG_BYTES_MAX + LOG_LINE_BYTES_MAX + 2);
-    taskq__buf_init(&run->result, NULL, RESULT_BYTES_MAX + 1);
-    taskq__buf_init(&run->code, NULL, MESSAGE_BYTES_MAX);
-    taskq__buf_init(&run->failure, NULL, MESSAGE_BYTES_MAX);
-    run->arena = taskq__arena_new(NULL, 0);
+    taskq__buf_init(&run->message, a, MESSAGE_BYTES_MAX);
+    taskq__buf_init(&run->log, a, TASKQ_LOG_BYTES_MAX + LOG_LINE_BYTES_MAX + 2);
+    taskq__buf_init(&run->result, a, RESULT_BYTES_MAX + 1);
+    taskq__buf_init(&run->code, a, MESSAGE_BYTES_MAX);
+    taskq__buf_init(&run->failure, a, MESSAGE_BYTES_MAX);
+    run->arena = taskq__arena_new(a, 0);
     taskq_status status = run->arena == NULL ? taskq__fail_memory(err) : read_job(run, job_json, err);
     if (status != TASKQ_OK) {
         taskq__run_close(run);
@@ -122,7 +125,12 @@ void taskq__run_close(taskq_run *run)
     taskq__arena_free(run->arena);
     pthread_cond_destroy(&run->stopped);
     pthread_mutex_destroy(&run->lock);
-    free(run);
+    taskq__free(run->allocator, run);
+}
+
+const taskq_allocator *taskq__run_allocator(const taskq_run *run)
+{
+    return run->allocator;
 }
 
 static void ring(int fd)
@@ -299,15 +307,21 @@ void taskq_run_progress(taskq_run *run, double percent, const char *message)
 
 void taskq_run_log(taskq_run *run, const char *format, ...)
 {
-    char *line = NULL;
-    va_list arguments;
+    va_list arguments, again;
     va_start(arguments, format);
-    int size = vasprintf(&line, format, arguments);
+    va_copy(again, arguments);
+    int whole = vsnprintf(NULL, 0, format, arguments);
+    size_t size = whole < 0 ? 0 : (size_t)whole < LOG_LINE_BYTES_MAX ? (size_t)whole : LOG_LINE_BYTES_MAX;
+    char *line = whole < 0 ? NULL : taskq__alloc(run->allocator, size + 1);
+    if (line != NULL) {
+        (void)vsnprintf(line, size + 1, format, again);
+    }
+    va_end(again);
     va_end(arguments);
-    if (size < 0) {
+    if (line == NULL) {
         return;
     }
-    taskq_text text = {line, (size_t)size < LOG_LINE_BYTES_MAX ? (size_t)size : LOG_LINE_BYTES_MAX};
+    taskq_text text = {line, size};
     pthread_mutex_lock(&run->lock);
     taskq__buf_add_text(&run->log, text);
     taskq__buf_add_char(&run->log, '\n');
@@ -319,7 +333,7 @@ void taskq_run_log(taskq_run *run, const char *format, ...)
         drop_log(run, run->log.size - rest.size);
     }
     pthread_mutex_unlock(&run->lock);
-    free(line);
+    taskq__free(run->allocator, line);
 }
 
 taskq_status taskq_run_result(taskq_run *run, taskq_text json)

@@ -12,9 +12,13 @@
 
 #include <taskq/worker.h>
 
-/* A run of the job in this JSON object, as a server sends it; the text is copied. ESYNTAX, EINVAL (no job of ours), ENOMEM. */
-taskq_status taskq__run_open(taskq_text job_json, taskq_run **out, taskq_error *err);
+/* A run of the job in this JSON object, as a server sends it; the text is copied, the allocator borrowed. ESYNTAX, EINVAL (no job of ours), ENOMEM. */
+taskq_status taskq__run_open(const taskq_allocator *a, taskq_text job_json, taskq_run **out, taskq_error *err);
 void taskq__run_close(taskq_run *run); /* NULL is fine */
+
+/* For what a handler needs while it runs, and as long as the worker is open. */
+const taskq_allocator *taskq__run_allocator(const taskq_run *run);
+const taskq_allocator *taskq__worker_allocator(const taskq_worker *worker);
 
 /* The handler should stop, for this reason. The first reason stays, but that LOST replaces any other. */
 void taskq__run_stop(taskq_run *run, taskq_run_reason reason);

@@ -5,12 +5,12 @@
  */
 #include "worker/core.h"
 
+#include "core/alloc.h"
 #include "core/text.h"
 #include "wire/emit.h"
 #include "wire/record.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { REPORT_BYTES_MAX = (16 << 20) + 65536, TRACE_ID_AT = 3, TRACE_ID_BYTES = 32, FIELDS_MAX = 8 };
@@ -71,18 +71,18 @@ static bool is_known(const taskq_worker *worker, int64_t id, int64_t version)
 static void take_one(taskq_worker *worker, taskq_text json)
 {
     taskq_error err = TASKQ_ERROR_INIT;
-    taskq__task *task = calloc(1, sizeof(*task));
-    if (task == NULL || taskq__run_open(json, &task->run, &err) != TASKQ_OK) {
+    taskq__task *task = taskq__alloc(&worker->allocator, sizeof(*task));
+    if (task == NULL || taskq__run_open(&worker->allocator, json, &task->run, &err) != TASKQ_OK) {
         taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
                           "a job that came cannot be read, its lease will run out: %s",
                           task == NULL ? "no memory" : err.text);
-        free(task);
+        taskq__free(&worker->allocator, task);
         return;
     }
     const taskq_job *job = taskq_run_job(task->run);
     if (is_known(worker, job->id, job->version)) {
         taskq__run_close(task->run); /* the answer to a repeated poll */
-        free(task);
+        taskq__free(&worker->allocator, task);
         return;
     }
     int64_t now_ms = taskq__worker_now_ms(worker);
@@ -93,7 +93,7 @@ static void take_one(taskq_worker *worker, taskq_text json)
     task->timeout_at_ms = now_ms + job->timeout_ms;
     task->beat_every_ms = job->lease_ms / 3 < TASKQ__BEAT_EVERY_MS_MAX ? job->lease_ms / 3 : TASKQ__BEAT_EVERY_MS_MAX;
     task->beat_at_ms = now_ms + task->beat_every_ms;
-    taskq__buf_init(&task->report, NULL, REPORT_BYTES_MAX);
+    taskq__buf_init(&task->report, &worker->allocator, REPORT_BYTES_MAX);
     task->previous = worker->last;
     *(worker->last == NULL ? &worker->first : &worker->last->next) = task;
     worker->last = task;
@@ -329,7 +329,7 @@ void taskq__task_remove(taskq__task *task)
     }
     taskq__buf_clear(&task->report);
     taskq__run_close(task->run);
-    free(task);
+    taskq__free(&worker->allocator, task);
 }
 
 bool taskq__task_may_be_sent(const taskq__task *task, taskq__task_end end)

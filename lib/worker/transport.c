@@ -6,6 +6,7 @@
  */
 #include "worker/transport_curl.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "worker/retry_after.h"
 
@@ -32,6 +33,7 @@ struct taskq__exchange {
 };
 
 struct taskq__transport {
+    const taskq_allocator *allocator;
     CURLM *multi;
     int epoll_fd;
     int64_t timer_at_ms; /* curl wants to be called then; -1: it does not */
@@ -71,17 +73,19 @@ static int set_timer(CURLM *multi, long timeout_ms, void *user)
     return 0;
 }
 
-taskq_status taskq__transport_open(const taskq__http_identity *identity, taskq__transport **out, taskq_error *err)
+taskq_status taskq__transport_open(const taskq_allocator *a, const taskq__http_identity *identity,
+                                   taskq__transport **out, taskq_error *err)
 {
-    taskq__transport *transport = calloc(1, sizeof(*transport));
+    taskq__transport *transport = taskq__alloc(a, sizeof(*transport));
     if (transport == NULL) {
         return taskq__fail_memory(err);
     }
     taskq_status status = taskq__curl_begin(err);
     if (status != TASKQ_OK) {
-        free(transport);
+        taskq__free(a, transport);
         return status;
     }
+    transport->allocator = a;
     transport->timer_at_ms = -1;
     transport->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     transport->multi = curl_multi_init();
@@ -90,7 +94,7 @@ taskq_status taskq__transport_open(const taskq__http_identity *identity, taskq__
     } else if (transport->multi == NULL) {
         status = taskq__fail_memory(err);
     } else {
-        status = taskq__curl_identity_copy(identity, &transport->id, err);
+        status = taskq__curl_identity_copy(a, identity, &transport->id, err);
     }
     if (status != TASKQ_OK) {
         taskq__transport_close(transport);
@@ -122,7 +126,7 @@ static void exchange_free(taskq__exchange *exchange)
     curl_slist_free_all(exchange->headers);
     taskq__buf_clear(&exchange->request);
     taskq__buf_clear(&exchange->reply);
-    free(exchange);
+    taskq__free(transport->allocator, exchange);
 }
 
 void taskq__transport_close(taskq__transport *transport)
@@ -141,7 +145,7 @@ void taskq__transport_close(taskq__transport *transport)
     }
     taskq__curl_identity_clear(&transport->id);
     curl_global_cleanup();
-    free(transport);
+    taskq__free(transport->allocator, transport);
 }
 
 int taskq__transport_fd(const taskq__transport *transport)
@@ -196,7 +200,7 @@ static bool configure(taskq__exchange *exchange, const taskq__send *send)
         base--;
     }
     taskq__buf url;
-    taskq__buf_init(&url, NULL, URL_BYTES_MAX);
+    taskq__buf_init(&url, exchange->transport->allocator, URL_BYTES_MAX);
     taskq__buf_add(&url, send->base, base);
     taskq__buf_add_string(&url, send->path);
     bool fine = !url.failed && curl_easy_setopt(easy, CURLOPT_URL, url.data) == CURLE_OK;
@@ -207,15 +211,15 @@ static bool configure(taskq__exchange *exchange, const taskq__send *send)
 taskq_status taskq__transport_send(taskq__transport *transport, const taskq__send *send, taskq__exchange **out,
                                    taskq_error *err)
 {
-    taskq__exchange *exchange = calloc(1, sizeof(*exchange));
+    taskq__exchange *exchange = taskq__alloc(transport->allocator, sizeof(*exchange));
     if (exchange == NULL) {
         return taskq__fail_memory(err);
     }
     exchange->transport = transport;
     exchange->done = send->done;
     exchange->user = send->user;
-    taskq__buf_init(&exchange->request, NULL, send->body.size + 1);
-    taskq__buf_init(&exchange->reply, NULL, send->reply_bytes_max);
+    taskq__buf_init(&exchange->request, transport->allocator, send->body.size + 1);
+    taskq__buf_init(&exchange->reply, transport->allocator, send->reply_bytes_max);
     if (send->body.data != NULL) {
         taskq__buf_add(&exchange->request, send->body.data, send->body.size);
     }

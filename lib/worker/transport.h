@@ -42,8 +42,9 @@ typedef struct taskq__http_identity {
 
 typedef struct taskq__http taskq__http;
 
-/* `identity` may be NULL. EUNAVAIL: the HTTP library cannot be set up; ENOMEM. */
-taskq_status taskq__http_open(const taskq__http_identity *identity, taskq__http **out, taskq_error *err);
+/* `a` is borrowed until the handle is closed and its replies are cleared; `identity` may be NULL. EUNAVAIL: the HTTP library cannot be set up; ENOMEM. */
+taskq_status taskq__http_open(const taskq_allocator *a, const taskq__http_identity *identity, taskq__http **out,
+                              taskq_error *err);
 void taskq__http_close(taskq__http *http); /* NULL is fine */
 
 typedef struct taskq__http_request {
@@ -124,7 +125,9 @@ typedef struct taskq__send {
     void *user;
 } taskq__send;
 
-taskq_status taskq__transport_open(const taskq__http_identity *identity, taskq__transport **out, taskq_error *err);
+/* `a` is borrowed until it is closed. */
+taskq_status taskq__transport_open(const taskq_allocator *a, const taskq__http_identity *identity,
+                                   taskq__transport **out, taskq_error *err);
 /* Unfinished exchanges end without a callback. NULL is fine. */
 void taskq__transport_close(taskq__transport *transport);
 int taskq__transport_fd(const taskq__transport *transport); /* readable: step has something to do */

@@ -5,9 +5,9 @@
  */
 #include "worker/transport_curl.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -63,22 +63,23 @@ taskq__http_class taskq__curl_class(CURLcode code)
 
 void taskq__curl_identity_clear(taskq__curl_identity *id)
 {
-    free(id->authorization);
-    free(id->ca_file);
-    free(id->cert_file);
-    free(id->key_file);
+    taskq__free(id->allocator, id->authorization);
+    taskq__free(id->allocator, id->ca_file);
+    taskq__free(id->allocator, id->cert_file);
+    taskq__free(id->allocator, id->key_file);
     *id = (taskq__curl_identity){0};
 }
 
-static bool copy_string(const char *string, char **out)
+static bool copy_string(const taskq_allocator *a, const char *string, char **out)
 {
-    *out = string == NULL ? NULL : strdup(string);
+    *out = string == NULL ? NULL : taskq__strdup(a, string);
     return string == NULL || *out != NULL;
 }
 
-taskq_status taskq__curl_identity_copy(const taskq__http_identity *from, taskq__curl_identity *to, taskq_error *err)
+taskq_status taskq__curl_identity_copy(const taskq_allocator *a, const taskq__http_identity *from,
+                                       taskq__curl_identity *to, taskq_error *err)
 {
-    *to = (taskq__curl_identity){0};
+    *to = (taskq__curl_identity){.allocator = a};
     if (from == NULL) {
         return TASKQ_OK;
     }
@@ -89,13 +90,13 @@ taskq_status taskq__curl_identity_copy(const taskq__http_identity *from, taskq__
         }
     }
     taskq__buf header;
-    taskq__buf_init(&header, NULL, 16384);
+    taskq__buf_init(&header, a, 16384);
     if (from->token != NULL && from->token[0] != '\0') {
         taskq__buf_add_format(&header, "Authorization: Bearer %s", from->token);
     }
-    bool fine = !header.failed && copy_string(header.data, &to->authorization) &&
-                copy_string(from->ca_file, &to->ca_file) && copy_string(from->cert_file, &to->cert_file) &&
-                copy_string(from->key_file, &to->key_file);
+    bool fine = !header.failed && copy_string(a, header.data, &to->authorization) &&
+                copy_string(a, from->ca_file, &to->ca_file) && copy_string(a, from->cert_file, &to->cert_file) &&
+                copy_string(a, from->key_file, &to->key_file);
     taskq__buf_clear(&header);
     if (!fine) {
         taskq__curl_identity_clear(to);

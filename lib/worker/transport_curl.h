@@ -8,12 +8,14 @@
 #include <curl/curl.h>
 
 typedef struct taskq__curl_identity {
+    const taskq_allocator *allocator;
     char *authorization; /* the whole header; NULL: none */
     char *ca_file, *cert_file, *key_file;
 } taskq__curl_identity;
 
 /* EINVAL: a token that cannot stand in a header; ENOMEM. `from` may be NULL. */
-taskq_status taskq__curl_identity_copy(const taskq__http_identity *from, taskq__curl_identity *to, taskq_error *err);
+taskq_status taskq__curl_identity_copy(const taskq_allocator *a, const taskq__http_identity *from,
+                                       taskq__curl_identity *to, taskq_error *err);
 void taskq__curl_identity_clear(taskq__curl_identity *id);
 
 taskq_status taskq__curl_begin(taskq_error *err); /* each success needs a curl_global_cleanup */

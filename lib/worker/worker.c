@@ -6,13 +6,14 @@
  */
 #include "worker/core.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
+#include "core/sized.h"
 #include "core/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -55,7 +56,7 @@ static taskq_status read_queues(taskq_worker *worker, const taskq_worker_options
 {
     taskq__buf names;
     taskq_status status = TASKQ_OK;
-    taskq__buf_init(&names, NULL, NAMES_BYTES_MAX);
+    taskq__buf_init(&names, &worker->allocator, NAMES_BYTES_MAX);
     if (options->queue_count > TASKQ_CLAIM_NAMES_MAX) {
         status = taskq__fail_field(err, TASKQ_ELIMIT, "/queues", "%u queues are more than %d", options->queue_count,
                                    TASKQ_CLAIM_NAMES_MAX);
@@ -75,7 +76,7 @@ static taskq_status read_queues(taskq_worker *worker, const taskq_worker_options
     if (options->queue_count == 0) {
         taskq__buf_add_string(&names, "default");
     }
-    worker->queues = names.failed ? NULL : strdup(names.data);
+    worker->queues = names.failed ? NULL : taskq__strdup(&worker->allocator, names.data);
     if (worker->queues == NULL) {
         status = taskq__fail_memory(err);
     }
@@ -104,8 +105,8 @@ static taskq_status read_id(taskq_worker *worker, const char *id, taskq_error *e
         return taskq__fail_field(err, TASKQ_EINVAL, "/id", "\"%.150s\" is no name: 1 to %d of A-Z a-z 0-9 . _ : / -",
                                  id, TASKQ_NAME_BYTES_MAX);
     }
-    worker->id = strdup(id);
-    worker->host = strdup(host);
+    worker->id = taskq__strdup(&worker->allocator, id);
+    worker->host = taskq__strdup(&worker->allocator, host);
     return worker->id == NULL || worker->host == NULL ? taskq__fail_memory(err) : TASKQ_OK;
 }
 
@@ -126,7 +127,7 @@ static taskq_status open_descriptors(taskq_worker *worker, const taskq_worker_op
     if (worker->epoll_fd < 0 || worker->wake_fd < 0) {
         return taskq__fail(err, TASKQ_ELIMIT, "no descriptor can be had: error %d", errno);
     }
-    taskq_status status = taskq__transport_open(&identity, &worker->transport, err);
+    taskq_status status = taskq__transport_open(&worker->allocator, &identity, &worker->transport, err);
     if (status == TASKQ_OK) {
         status = watch(worker, worker->wake_fd, err);
     }
@@ -135,16 +136,19 @@ static taskq_status open_descriptors(taskq_worker *worker, const taskq_worker_op
 
 taskq_status taskq_worker_open(const taskq_worker_options *from, taskq_worker **out, taskq_error *err)
 {
-    taskq_worker_options options = TASKQ_WORKER_OPTIONS_INIT;
-    if (from == NULL || out == NULL || from->struct_size < sizeof(size_t)) {
-        return taskq__fail(err, TASKQ_EINVAL,
-                           "options, with their struct_size, and a place for the worker are required");
+    taskq_worker_options options;
+    if (from == NULL || out == NULL) {
+        return taskq__fail(err, TASKQ_EINVAL, "options and a place for the worker are required");
     }
-    memcpy(&options, from, from->struct_size < sizeof(options) ? from->struct_size : sizeof(options));
-    taskq_worker *worker = calloc(1, sizeof(*worker));
+    taskq_status status = TASKQ__SIZED_IN(from, &options, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    taskq_worker *worker = taskq__alloc(&options.allocator, sizeof(*worker));
     if (worker == NULL) {
         return taskq__fail_memory(err);
     }
+    worker->allocator = options.allocator;
     worker->epoll_fd = worker->wake_fd = -1;
     worker->log = options.log;
     worker->clock = options.clock;
@@ -154,12 +158,12 @@ taskq_status taskq_worker_open(const taskq_worker_options *from, taskq_worker **
     taskq__rng_init(&worker->rng, options.seed);
     worker->reporter.count_max = worker->heart.count_max = TASKQ_REPORTS_MAX;
 
-    taskq_status status = read_numbers(worker, &options, err);
+    status = read_numbers(worker, &options, err);
     status = status != TASKQ_OK ? status : read_queues(worker, &options, err);
     status = status != TASKQ_OK ? status : read_id(worker, options.id, err);
     status = status != TASKQ_OK ? status
-                                : taskq__servers_init(&worker->servers, options.servers, options.server_count,
-                                                      &worker->log, &worker->rng, err);
+                                : taskq__servers_init(&worker->servers, &worker->allocator, options.servers,
+                                                      options.server_count, &worker->log, &worker->rng, err);
     if (status == TASKQ_OK) {
         taskq__servers_settle(&worker->servers);
         status = open_descriptors(worker, &options, err);
@@ -177,20 +181,20 @@ taskq_status taskq_worker_open(const taskq_worker_options *from, taskq_worker **
 static taskq_status add_type(taskq_worker *worker, const char *type, taskq_error *err)
 {
     taskq__buf names;
-    taskq__buf_init(&names, NULL, NAMES_BYTES_MAX);
+    taskq__buf_init(&names, &worker->allocator, NAMES_BYTES_MAX);
     if (worker->types != NULL) {
         taskq__buf_add_format(&names, "%s,", worker->types);
     }
     taskq__buf_add_string(&names, type);
-    char *types = names.failed ? NULL : strdup(names.data);
-    char *copy = strdup(type);
+    char *types = names.failed ? NULL : taskq__strdup(&worker->allocator, names.data);
+    char *copy = taskq__strdup(&worker->allocator, type);
     taskq__buf_clear(&names);
     if (types == NULL || copy == NULL) {
-        free(types);
-        free(copy);
+        taskq__free(&worker->allocator, types);
+        taskq__free(&worker->allocator, copy);
         return taskq__fail_memory(err);
     }
-    free(worker->types);
+    taskq__free(&worker->allocator, worker->types);
     worker->types = types;
     worker->handlers[worker->handler_count].type = copy;
     return TASKQ_OK;
@@ -296,7 +300,7 @@ void taskq_worker_close(taskq_worker *worker)
         if (worker->handlers[i].destroy != NULL) {
             worker->handlers[i].destroy(worker->handlers[i].user);
         }
-        free(worker->handlers[i].type);
+        taskq__free(&worker->allocator, worker->handlers[i].type);
     }
     taskq__servers_clear(&worker->servers);
     if (worker->epoll_fd >= 0) {
@@ -305,14 +309,20 @@ void taskq_worker_close(taskq_worker *worker)
     if (worker->wake_fd >= 0) {
         close(worker->wake_fd);
     }
-    free(worker->id);
-    free(worker->host);
-    free(worker->queues);
-    free(worker->types);
-    free(worker);
+    taskq_allocator allocator = worker->allocator;
+    taskq__free(&allocator, worker->id);
+    taskq__free(&allocator, worker->host);
+    taskq__free(&allocator, worker->queues);
+    taskq__free(&allocator, worker->types);
+    taskq__free(&allocator, worker);
 }
 
 /* ---- looking --------------------------------------------------------------------------------------------------------------------------- */
+
+const taskq_allocator *taskq__worker_allocator(const taskq_worker *worker)
+{
+    return &worker->allocator;
+}
 
 int taskq_worker_fd(const taskq_worker *worker)
 {

@@ -18,7 +18,7 @@ static void forget(void)
 static taskq_status read_one(const char *entry)
 {
     taskq__address_list_clear(&list);
-    return taskq__address_list_read(&entry, 1, &list, &err);
+    return taskq__address_list_read(NULL, &entry, 1, &list, &err);
 }
 
 static bool has(const char *text)
@@ -134,11 +134,12 @@ END_TEST
 START_TEST(a_list_holds_both_and_has_an_end)
 {
     const char *entries[TASKQ__ADDRESS_LIST_ENTRIES_MAX + 1] = {"10.0.0.0/8", "app.example", "fd00::/8"};
-    ck_assert_int_eq(taskq__address_list_read(entries, 3, &list, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq__address_list_read(NULL, entries, 3, &list, &err), TASKQ_OK);
     ck_assert(has("10.1.1.1") && has("fdff::1") && taskq__address_list_has_host(&list, "app.example"));
     forget();
-    ck_assert_int_eq(taskq__address_list_read(entries, TASKQ__ADDRESS_LIST_ENTRIES_MAX + 1, &list, &err), TASKQ_EINVAL);
-    ck_assert_int_eq(taskq__address_list_read(NULL, 0, &list, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq__address_list_read(NULL, entries, TASKQ__ADDRESS_LIST_ENTRIES_MAX + 1, &list, &err),
+                     TASKQ_EINVAL);
+    ck_assert_int_eq(taskq__address_list_read(NULL, NULL, 0, &list, &err), TASKQ_OK);
     ck_assert(!has("10.1.1.1") && !taskq__address_list_has_host(&list, "app.example"));
 }
 END_TEST

@@ -17,7 +17,7 @@ static taskq_status read_payload(const char *json)
     job.traceparent = taskq_text_of("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     memset(&err, 0, sizeof(err));
     taskq__http_payload_clear(&payload);
-    return taskq__http_payload_read(&job, &payload, &err);
+    return taskq__http_payload_read(NULL, &job, &payload, &err);
 }
 
 static void forget(void)

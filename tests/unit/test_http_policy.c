@@ -22,7 +22,7 @@ static bool allows(const char *host, const char *text)
     taskq__http_policy policy;
     any_address address;
     socklen_t size = address_of(text, &address);
-    ck_assert_int_eq(taskq__http_policy_read(&options, &policy, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq__http_policy_read(NULL, &options, &policy, NULL), TASKQ_OK);
     bool allowed = taskq__http_policy_allows(&policy, host, &address.any, size);
     taskq__http_policy_clear(&policy);
     return allowed;
@@ -82,7 +82,7 @@ START_TEST(a_family_that_is_no_internet_is_never_open)
     taskq__http_policy policy;
     struct sockaddr_un path = {.sun_family = AF_UNIX};
     options.allow_private = true;
-    ck_assert_int_eq(taskq__http_policy_read(&options, &policy, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq__http_policy_read(NULL, &options, &policy, NULL), TASKQ_OK);
     ck_assert(!taskq__http_policy_allows(&policy, "x", (const struct sockaddr *)&path, sizeof(path)));
 }
 END_TEST
@@ -93,7 +93,7 @@ START_TEST(an_entry_that_is_none_is_refused)
     allow[0] = "10.0.0.0/8";
     deny[0] = "10.0.0.1/8";
     options.allow_count = options.deny_count = 1;
-    ck_assert_int_eq(taskq__http_policy_read(&options, &policy, NULL), TASKQ_EINVAL);
+    ck_assert_int_eq(taskq__http_policy_read(NULL, &options, &policy, NULL), TASKQ_EINVAL);
 }
 END_TEST
 

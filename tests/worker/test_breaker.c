@@ -25,7 +25,7 @@ static taskq__servers servers;
 static void begin(uint32_t count)
 {
     taskq__rng_init(&rng, 42);
-    ck_assert_int_eq(taskq__servers_init(&servers, urls, count, &log_to_us, &rng, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq__servers_init(&servers, NULL, urls, count, &log_to_us, &rng, NULL), TASKQ_OK);
 }
 
 static bool pick(int64_t now_ms, uint32_t *index, int64_t *in_ms)
@@ -166,7 +166,7 @@ START_TEST(what_is_no_http_url_is_refused)
                                       "http://a b", "http://a?x", "http://a\n"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         taskq_error err = TASKQ_ERROR_INIT;
-        ck_assert_int_eq(taskq__servers_init(&servers, &bad[i], 1, &log_to_us, &rng, &err), TASKQ_EINVAL);
+        ck_assert_int_eq(taskq__servers_init(&servers, NULL, &bad[i], 1, &log_to_us, &rng, &err), TASKQ_EINVAL);
         ck_assert_str_eq(err.field, "/servers");
         taskq__servers_clear(&servers);
     }

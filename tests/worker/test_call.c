@@ -50,7 +50,7 @@ static const char *at(const char *path)
 static void begin(void)
 {
     server = fake_server_start(answer, NULL);
-    ck_assert_int_eq(taskq__http_open(NULL, &http, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq__http_open(NULL, NULL, &http, NULL), TASKQ_OK);
     taskq__http_reply_init(&reply);
     request = (taskq__http_request)TASKQ__HTTP_REQUEST_INIT;
 }

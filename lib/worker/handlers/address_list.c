@@ -5,11 +5,11 @@
  */
 #include "worker/handlers/address_list.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -123,14 +123,14 @@ static const char *check_host(const char *host, size_t size)
 }
 
 /* "app.example" as it is, "*.app.example" as ".app.example"; NULL: no memory, or `wrong` says what. */
-static char *read_host(const char *entry, const char **wrong)
+static char *read_host(const taskq_allocator *a, const char *entry, const char **wrong)
 {
     bool below = entry[0] == '*' && entry[1] == '.';
     const char *name = below ? entry + 2 : entry;
     size_t size = strlen(name);
     size -= size > 0 && name[size - 1] == '.' ? 1 : 0;
     *wrong = check_host(name, size);
-    return *wrong != NULL ? NULL : strndup(below ? entry + 1 : entry, size + (below ? 1 : 0));
+    return *wrong != NULL ? NULL : taskq__strndup(a, below ? entry + 1 : entry, size + (below ? 1 : 0));
 }
 
 static taskq_status add_entry(taskq__address_list *list, const char *entry, taskq_error *err)
@@ -149,7 +149,7 @@ static taskq_status add_entry(taskq__address_list *list, const char *entry, task
     if (is_address || strchr(entry, '/') != NULL) {
         goto refused;
     }
-    char *host = read_host(entry, &wrong);
+    char *host = read_host(list->allocator, entry, &wrong);
     if (host != NULL) {
         list->hosts[list->host_count++] = host;
         return TASKQ_OK;
@@ -161,10 +161,10 @@ refused:
     return taskq__fail(err, TASKQ_EINVAL, "\"%.100s\" is no network and no host: %s", entry == NULL ? "" : entry, wrong);
 }
 
-taskq_status taskq__address_list_read(const char *const *entries, uint32_t count, taskq__address_list *out,
-                                      taskq_error *err)
+taskq_status taskq__address_list_read(const taskq_allocator *a, const char *const *entries, uint32_t count,
+                                      taskq__address_list *out, taskq_error *err)
 {
-    *out = (taskq__address_list){0};
+    *out = (taskq__address_list){.allocator = a};
     if (count == 0) {
         return TASKQ_OK;
     }
@@ -172,8 +172,8 @@ taskq_status taskq__address_list_read(const char *const *entries, uint32_t count
         return taskq__fail(err, TASKQ_EINVAL, "a list of networks and hosts has %d entries at most",
                            TASKQ__ADDRESS_LIST_ENTRIES_MAX);
     }
-    out->networks = calloc(count, sizeof(*out->networks));
-    out->hosts = calloc(count, sizeof(*out->hosts));
+    out->networks = taskq__alloc_array(a, count, sizeof(*out->networks));
+    out->hosts = taskq__alloc_array(a, count, sizeof(*out->hosts));
     taskq_status status = out->networks == NULL || out->hosts == NULL ? taskq__fail_memory(err) : TASKQ_OK;
     for (uint32_t i = 0; i < count && status == TASKQ_OK; i++) {
         status = add_entry(out, entries[i], err);
@@ -187,10 +187,10 @@ taskq_status taskq__address_list_read(const char *const *entries, uint32_t count
 void taskq__address_list_clear(taskq__address_list *list)
 {
     for (size_t i = 0; i < list->host_count; i++) {
-        free(list->hosts[i]);
+        taskq__free(list->allocator, list->hosts[i]);
     }
-    free(list->hosts);
-    free(list->networks);
+    taskq__free(list->allocator, list->hosts);
+    taskq__free(list->allocator, list->networks);
     *list = (taskq__address_list){0};
 }
 

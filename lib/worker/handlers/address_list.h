@@ -6,6 +6,7 @@
 #ifndef TASKQ_WORKER_HANDLERS_ADDRESS_LIST_H
 #define TASKQ_WORKER_HANDLERS_ADDRESS_LIST_H
 
+#include <taskq/alloc.h>
 #include <taskq/status.h>
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ typedef struct taskq__network {
 } taskq__network;
 
 typedef struct taskq__address_list {
+    const taskq_allocator *allocator; /* borrowed until it is cleared */
     taskq__network *networks;
     size_t network_count;
     char **hosts; /* "app.example", or ".app.example" for what is below it */
@@ -28,8 +30,8 @@ typedef struct taskq__address_list {
 } taskq__address_list;
 
 /* EINVAL names the entry that is none and why; ENOMEM. `out` is empty where it fails. */
-taskq_status taskq__address_list_read(const char *const *entries, uint32_t count, taskq__address_list *out,
-                                      taskq_error *err);
+taskq_status taskq__address_list_read(const taskq_allocator *a, const char *const *entries, uint32_t count,
+                                      taskq__address_list *out, taskq_error *err);
 void taskq__address_list_clear(taskq__address_list *list);
 
 /* Is the address in one of the networks? `embedded`: also where an IPv4 address that it leads to (NAT64, 6to4) is. */

@@ -3,7 +3,9 @@
  * The `file` handler: reads what the payload asks for, calls the operation, and turns its errno into an error that tells an operator
  * what to do. Reading the payload and touching files are kept apart: this file never opens one but the root.
  */
+#include "core/alloc.h"
 #include "core/fail.h"
+#include "core/sized.h"
 #include "wire/base64.h"
 #include "wire/emit.h"
 #include "wire/json.h"
@@ -13,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #define FILE_BYTES_MAX_DEFAULT ((int64_t)1 << 30)
 
 typedef struct file_handler {
+    const taskq_allocator *allocator;
     int root_fd;
     int64_t bytes_max;
 } file_handler;
@@ -147,10 +149,10 @@ static taskq_status run_file(taskq_run *run, void *user)
     const struct operation *operation = NULL;
     taskq__doc *doc = NULL;
     taskq__buf content, result;
-    taskq__buf_init(&content, NULL, CONTENT_BYTES_MAX);
-    taskq__buf_init(&result, NULL, TASKQ__FILE_RESULT_BYTES_MAX);
+    taskq__buf_init(&content, taskq__run_allocator(run), CONTENT_BYTES_MAX);
+    taskq__buf_init(&result, taskq__run_allocator(run), TASKQ__FILE_RESULT_BYTES_MAX);
 
-    taskq_status status = taskq__doc_parse(NULL, taskq_run_job(run)->payload, &doc, &err);
+    taskq_status status = taskq__doc_parse(taskq__run_allocator(run), taskq_run_job(run)->payload, &doc, &err);
     if (status == TASKQ_OK) {
         status = read_payload(taskq__doc_root(doc), &content, &job, &operation, &err);
     }
@@ -179,7 +181,7 @@ static void close_handler(void *user)
 {
     file_handler *handler = user;
     close(handler->root_fd);
-    free(handler);
+    taskq__free(handler->allocator, handler);
 }
 
 taskq_status taskq_worker_handle_file(taskq_worker *worker, const char *root, taskq_error *err)
@@ -194,12 +196,12 @@ taskq_status taskq_worker_handle_file_with(taskq_worker *worker, const char *roo
         return taskq__fail(err, TASKQ_EINVAL, "file handler: needs a worker and a root directory");
     }
     taskq_file_options options = TASKQ_FILE_OPTIONS_INIT;
-    if (from != NULL && from->struct_size >= sizeof(size_t)) {
-        memcpy(&options, from, from->struct_size < sizeof(options) ? from->struct_size : sizeof(options));
+    taskq_status status = from == NULL ? TASKQ_OK : TASKQ__SIZED_IN(from, &options, err);
+    if (status != TASKQ_OK) {
+        return status;
     }
-    if ((from != NULL && from->struct_size < sizeof(size_t)) || options.file_bytes_max < 0) {
-        return taskq__fail(err, TASKQ_EINVAL,
-                           "file handler: options are set up with TASKQ_FILE_OPTIONS_INIT, and no bound is negative");
+    if (options.file_bytes_max < 0) {
+        return taskq__fail(err, TASKQ_EINVAL, "file handler: no bound is negative");
     }
     int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
@@ -214,11 +216,13 @@ taskq_status taskq_worker_handle_file_with(taskq_worker *worker, const char *roo
             "file root %s: this system's kernel cannot confine paths (openat2 is missing): the file handler stays off",
             root);
     }
-    file_handler *handler = malloc(sizeof(*handler));
+    const taskq_allocator *a = taskq__worker_allocator(worker);
+    file_handler *handler = taskq__alloc(a, sizeof(*handler));
     if (handler == NULL) {
         close(fd);
         return taskq__fail_memory(err);
     }
+    handler->allocator = a;
     handler->root_fd = fd;
     handler->bytes_max = options.file_bytes_max > 0 ? options.file_bytes_max : FILE_BYTES_MAX_DEFAULT;
     return taskq__worker_handle_owned(worker, "file", run_file, handler, close_handler, err);

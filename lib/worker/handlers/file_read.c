@@ -3,12 +3,14 @@
  * The operations of the `file` handler that change nothing: read, list, stat, checksum. Only regular files are read: a FIFO or a device
  * below the root would block the worker or never end.
  */
+#include "core/alloc.h"
 #include "core/text.h"
 #include "wire/base64.h"
 #include "wire/emit.h"
 #include "worker/handlers/confine.h"
 #include "worker/handlers/file_ops.h"
 #include "worker/handlers/sha256.h"
+#include "worker/run.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -113,13 +115,12 @@ static void emit_content(taskq__buf *result, taskq_text content, bool base64, bo
 
 taskq__file_failure taskq__file_read(const taskq__file_job *job, taskq_run *run, taskq__buf *result)
 {
-    (void)run;
     int fd = taskq__file_open_regular(job->root_fd, job->path, NULL);
     if (fd < 0) {
         return failed(fd, "open for reading");
     }
     taskq__buf content;
-    taskq__buf_init(&content, NULL, TASKQ__FILE_READ_BYTES_MAX + 1);
+    taskq__buf_init(&content, taskq__run_allocator(run), TASKQ__FILE_READ_BYTES_MAX + 1);
     int error = read_all(fd, &content, TASKQ__FILE_READ_BYTES_MAX + 1);
     close(fd);
     if (error == 0) {
@@ -138,7 +139,7 @@ taskq__file_failure taskq__file_checksum(const taskq__file_job *job, taskq_run *
     if (fd < 0) {
         return failed(fd, "open for reading");
     }
-    taskq__sha256 *sum = taskq__sha256_new();
+    taskq__sha256 *sum = taskq__sha256_new(taskq__run_allocator(run));
     int error = sum == NULL ? -ENOMEM : 0;
     int64_t bytes = 0;
     char chunk[CHUNK_BYTES];
@@ -218,7 +219,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* The names in a directory, each to be freed, but for "." and "..". */
-static int read_names(DIR *directory, char **names, size_t *count, bool *truncated)
+static int read_names(const taskq_allocator *a, DIR *directory, char **names, size_t *count, bool *truncated)
 {
     for (struct dirent *entry; errno = 0, (entry = readdir(directory)) != NULL;) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
@@ -228,7 +229,7 @@ static int read_names(DIR *directory, char **names, size_t *count, bool *truncat
             *truncated = true;
             return 0;
         }
-        names[*count] = strdup(entry->d_name);
+        names[*count] = taskq__strdup(a, entry->d_name);
         if (names[*count] == NULL) {
             return -ENOMEM;
         }
@@ -253,7 +254,7 @@ static void emit_entry(taskq__buf *result, int directory_fd, const char *name)
 
 taskq__file_failure taskq__file_list(const taskq__file_job *job, taskq_run *run, taskq__buf *result)
 {
-    (void)run;
+    const taskq_allocator *a = taskq__run_allocator(run);
     int fd = taskq__confine_open(job->root_fd, job->path, O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
         return failed(fd, "open the directory");
@@ -266,8 +267,8 @@ taskq__file_failure taskq__file_list(const taskq__file_job *job, taskq_run *run,
     }
     size_t count = 0;
     bool truncated = false;
-    char **names = calloc(TASKQ__FILE_LIST_ENTRIES_MAX, sizeof(*names));
-    int error = names == NULL ? -ENOMEM : read_names(directory, names, &count, &truncated);
+    char **names = taskq__alloc_array(a, TASKQ__FILE_LIST_ENTRIES_MAX, sizeof(*names));
+    int error = names == NULL ? -ENOMEM : read_names(a, directory, names, &count, &truncated);
     if (error == 0) {
         qsort(names, count, sizeof(*names), compare_names);
         taskq__emit_key(result, "entries");
@@ -280,9 +281,9 @@ taskq__file_failure taskq__file_list(const taskq__file_job *job, taskq_run *run,
         taskq__emit_bool(result, truncated);
     }
     for (size_t i = 0; i < count; i++) {
-        free(names[i]);
+        taskq__free(a, names[i]);
     }
-    free(names);
+    taskq__free(a, names);
     closedir(directory);
     return failed(error, "list");
 }

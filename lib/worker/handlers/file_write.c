@@ -7,6 +7,7 @@
 #include "wire/emit.h"
 #include "worker/handlers/confine.h"
 #include "worker/handlers/file_ops.h"
+#include "worker/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -218,7 +219,7 @@ static taskq__file_failure move_by_copy(const taskq__file_job *job, taskq_run *r
         return failure;
     }
     taskq__buf ignored;
-    taskq__buf_init(&ignored, NULL, 0);
+    taskq__buf_init(&ignored, taskq__run_allocator(run), 0);
     return taskq__file_delete(job, run, &ignored);
 }
 

@@ -3,7 +3,9 @@
  * The `http` handler: one HTTP call a job. Which answers count as success, which are worth another try and which are final is decided
  * here; connections, redirects and the policy's place in them are the transport's. Handles, and the connections in them, are kept from job to job.
  */
+#include "core/alloc.h"
 #include "core/fail.h"
+#include "core/sized.h"
 #include "worker/handlers/http_payload.h"
 #include "worker/handlers/http_policy.h"
 #include "worker/handlers/http_result.h"
@@ -12,7 +14,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define CONNECT_TIMEOUT_MS 10000
@@ -21,6 +22,7 @@
 #define IDLE_HANDLES_MAX 64 /* more are closed when their job ends */
 
 typedef struct http_handler {
+    const taskq_allocator *allocator;
     taskq__http_policy policy;
     pthread_mutex_t lock;
     taskq__http *idle[IDLE_HANDLES_MAX]; /* guarded by lock */
@@ -35,7 +37,7 @@ static taskq__http *take_handle(http_handler *handler, taskq_error *err)
         http = handler->idle[--handler->idle_count];
     }
     pthread_mutex_unlock(&handler->lock);
-    if (http == NULL && taskq__http_open(NULL, &http, err) != TASKQ_OK) {
+    if (http == NULL && taskq__http_open(handler->allocator, NULL, &http, err) != TASKQ_OK) {
         return NULL;
     }
     return http;
@@ -190,7 +192,7 @@ static taskq_status run_http(taskq_run *run, void *user)
     taskq__http_reply reply;
     taskq__http_reply_init(&reply);
 
-    taskq_status status = taskq__http_payload_read(taskq_run_job(run), &payload, &err);
+    taskq_status status = taskq__http_payload_read(taskq__run_allocator(run), taskq_run_job(run), &payload, &err);
     if (status != TASKQ_OK) {
         taskq_run_no_retry(run);
         status = taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload", err.text);
@@ -222,31 +224,33 @@ static void close_handler(void *user)
     }
     pthread_mutex_destroy(&handler->lock);
     taskq__http_policy_clear(&handler->policy);
-    free(handler);
+    taskq__free(handler->allocator, handler);
 }
 
 taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *from, taskq_error *err)
 {
-    if (worker == NULL || (from != NULL && from->struct_size < sizeof(size_t))) {
-        return taskq__fail(err, TASKQ_EINVAL,
-                           "http handler: needs a worker, and options set up with TASKQ_HTTP_OPTIONS_INIT");
-    }
     taskq_http_options options = TASKQ_HTTP_OPTIONS_INIT;
-    if (from != NULL) {
-        memcpy(&options, from, from->struct_size < sizeof(options) ? from->struct_size : sizeof(options));
+    if (worker == NULL) {
+        return taskq__fail(err, TASKQ_EINVAL, "http handler: needs a worker");
     }
-    http_handler *handler = calloc(1, sizeof(*handler));
+    taskq_status status = from == NULL ? TASKQ_OK : TASKQ__SIZED_IN(from, &options, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    const taskq_allocator *a = taskq__worker_allocator(worker);
+    http_handler *handler = taskq__alloc(a, sizeof(*handler));
     if (handler == NULL) {
         return taskq__fail_memory(err);
     }
-    taskq_status status = taskq__http_policy_read(&options, &handler->policy, err);
+    handler->allocator = a;
+    status = taskq__http_policy_read(a, &options, &handler->policy, err);
     if (status != TASKQ_OK) {
-        free(handler);
+        taskq__free(a, handler);
         return status;
     }
     if (pthread_mutex_init(&handler->lock, NULL) != 0) {
         taskq__http_policy_clear(&handler->policy);
-        free(handler);
+        taskq__free(a, handler);
         return taskq__fail_memory(err);
     }
     return taskq__worker_handle_owned(worker, "http", run_http, handler, close_handler, err);

@@ -190,18 +190,19 @@ static taskq_status read_numbers(const taskq__value *payload, taskq__http_payloa
     return status;
 }
 
-taskq_status taskq__http_payload_read(const taskq_job *job, taskq__http_payload *out, taskq_error *err)
+taskq_status taskq__http_payload_read(const taskq_allocator *a, const taskq_job *job, taskq__http_payload *out,
+                                      taskq_error *err)
 {
     static const char *const fields[] = {
         "method", "url", "headers", "body", "timeout_ms", "expect_status", "follow_redirects", "max_response_bytes",
         NULL,
     };
     memset(out, 0, sizeof(*out));
-    out->arena = taskq__arena_new(NULL, 0);
+    out->arena = taskq__arena_new(a, 0);
     if (out->arena == NULL) {
         return taskq__fail_memory(err);
     }
-    taskq_status status = taskq__doc_parse(NULL, job->payload, &out->doc, err);
+    taskq_status status = taskq__doc_parse(a, job->payload, &out->doc, err);
     if (status != TASKQ_OK) {
         return status;
     }

@@ -23,7 +23,8 @@ typedef struct taskq__http_payload {
 } taskq__http_payload;
 
 /* EINVAL or ESYNTAX with the field. To be cleared in any case. */
-taskq_status taskq__http_payload_read(const taskq_job *job, taskq__http_payload *out, taskq_error *err);
+taskq_status taskq__http_payload_read(const taskq_allocator *a, const taskq_job *job, taskq__http_payload *out,
+                                      taskq_error *err);
 void taskq__http_payload_clear(taskq__http_payload *payload);
 bool taskq__http_payload_expects(const taskq__http_payload *payload, int32_t status);
 

@@ -8,12 +8,13 @@
 
 #include "worker/handlers/address.h"
 
-taskq_status taskq__http_policy_read(const taskq_http_options *options, taskq__http_policy *out, taskq_error *err)
+taskq_status taskq__http_policy_read(const taskq_allocator *a, const taskq_http_options *options,
+                                     taskq__http_policy *out, taskq_error *err)
 {
     *out = (taskq__http_policy){.allow_private = options->allow_private, .allow_only = options->allow_only};
-    taskq_status status = taskq__address_list_read(options->allow, options->allow_count, &out->allow, err);
+    taskq_status status = taskq__address_list_read(a, options->allow, options->allow_count, &out->allow, err);
     if (status == TASKQ_OK) {
-        status = taskq__address_list_read(options->deny, options->deny_count, &out->deny, err);
+        status = taskq__address_list_read(a, options->deny, options->deny_count, &out->deny, err);
     }
     if (status != TASKQ_OK) {
         taskq__http_policy_clear(out);

@@ -13,7 +13,8 @@ typedef struct taskq__http_policy {
 } taskq__http_policy;
 
 /* EINVAL: an entry of a list is none; ENOMEM. To be cleared where it succeeded. */
-taskq_status taskq__http_policy_read(const taskq_http_options *options, taskq__http_policy *out, taskq_error *err);
+taskq_status taskq__http_policy_read(const taskq_allocator *a, const taskq_http_options *options,
+                                     taskq__http_policy *out, taskq_error *err);
 void taskq__http_policy_clear(taskq__http_policy *policy);
 
 /* May a connection to this address be made for a URL with this host? NULL: the host's name cannot be told. */

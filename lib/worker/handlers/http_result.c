@@ -47,7 +47,7 @@ static void emit_header(taskq__buf *buf, const taskq__http_reply *reply, uint32_
     name[given.size] = '\0';
 
     taskq__buf value;
-    taskq__buf_init(&value, NULL, RESULT_HEADERS_BYTES_MAX);
+    taskq__buf_init(&value, buf->allocator, RESULT_HEADERS_BYTES_MAX);
     for (uint32_t i = index; i < reply->header_count; i++) {
         if (same_name(reply->headers[i].name, given)) {
             taskq__buf_add_string(&value, i > index ? ", " : "");
@@ -105,7 +105,7 @@ static void emit_body(taskq__buf *buf, const taskq__http_reply *reply)
 taskq_status taskq__http_result_set(taskq_run *run, const taskq__http_reply *reply)
 {
     taskq__buf result;
-    taskq__buf_init(&result, NULL, RESULT_BYTES_MAX);
+    taskq__buf_init(&result, reply->body.allocator, RESULT_BYTES_MAX);
     taskq__emit_open(&result, '{');
     taskq__emit_key(&result, "status");
     taskq__emit_int(&result, reply->status);

@@ -5,26 +5,29 @@
  */
 #include "worker/handlers/sha256.h"
 
+#include "core/alloc.h"
+
 #include <openssl/evp.h>
-#include <stdlib.h>
 
 struct taskq__sha256 {
+    const taskq_allocator *allocator;
     EVP_MD_CTX *context;
     bool failed;
 };
 
-taskq__sha256 *taskq__sha256_new(void)
+taskq__sha256 *taskq__sha256_new(const taskq_allocator *a)
 {
-    taskq__sha256 *sum = calloc(1, sizeof(*sum));
+    taskq__sha256 *sum = taskq__alloc(a, sizeof(*sum));
     if (sum == NULL) {
         return NULL;
     }
     sum->context = EVP_MD_CTX_new();
     if (sum->context == NULL || EVP_DigestInit_ex(sum->context, EVP_sha256(), NULL) != 1) {
         EVP_MD_CTX_free(sum->context);
-        free(sum);
+        taskq__free(a, sum);
         return NULL;
     }
+    sum->allocator = a;
     return sum;
 }
 
@@ -44,7 +47,7 @@ bool taskq__sha256_end(taskq__sha256 *sum, char hex[TASKQ__SHA256_HEX_BYTES + 1]
     bool done =
         !sum->failed && EVP_DigestFinal_ex(sum->context, digest, &size) == 1 && size * 2 == TASKQ__SHA256_HEX_BYTES;
     EVP_MD_CTX_free(sum->context);
-    free(sum);
+    taskq__free(sum->allocator, sum);
     for (unsigned i = 0; done && i < size; i++) {
         hex[2 * i] = digits[digest[i] >> 4];
         hex[2 * i + 1] = digits[digest[i] & 15];

@@ -6,6 +6,7 @@
 #include "core/buf.h"
 #include "wire/emit.h"
 #include "wire/json.h"
+#include "worker/run.h"
 
 #include <taskq/worker.h>
 
@@ -21,7 +22,7 @@ static taskq_status run_sleep(taskq_run *run, void *user)
     taskq__doc *doc = NULL;
     int64_t duration_ms = 0;
 
-    taskq_status status = taskq__doc_parse(NULL, taskq_run_job(run)->payload, &doc, &err);
+    taskq_status status = taskq__doc_parse(taskq__run_allocator(run), taskq_run_job(run)->payload, &doc, &err);
     if (status == TASKQ_OK) {
         status = taskq__value_only(taskq__doc_root(doc), fields, &err);
     }
@@ -39,7 +40,7 @@ static taskq_status run_sleep(taskq_run *run, void *user)
                               duration_ms);
     }
     taskq__buf result;
-    taskq__buf_init(&result, NULL, 64);
+    taskq__buf_init(&result, taskq__run_allocator(run), 64);
     taskq__emit_open(&result, '{');
     taskq__emit_key(&result, "slept_ms");
     taskq__emit_int(&result, duration_ms);
