@@ -52,10 +52,10 @@ static void close_all(consumers *all)
 }
 
 /* Runs what was made ready: the first request of every connection is the one given, or each one's own. */
-static bool run_all(consumers *all, uint16_t port, reply_fn *on_reply, const taskq__buf *first, measure *out)
+static bool run_all(consumers *all, const ports *at, reply_fn *on_reply, const taskq__buf *first, measure *out)
 {
     net links = {.epoll = -1};
-    bool good = net_open(&links, port, all->count, on_reply, all);
+    bool good = net_open(&links, at, all->count, on_reply, all);
     int64_t begun_ns = now_ns();
     for (uint32_t i = 0; good && i < all->count; i++) {
         const taskq__buf *request = first != NULL ? first : &all->each[i].request;
@@ -101,13 +101,13 @@ static bool on_single(void *user, net *self, channel *on, const reply *got)
     return leases_read(got, one->held, 1) == 1 && report_one(all, self, on, &one->held[0]);
 }
 
-bool mode_drain_single(uint16_t port, uint32_t connections, measure *out)
+bool mode_drain_single(const ports *at, uint32_t connections, measure *out)
 {
     consumers all = {0};
     bool good = open_all(&all, connections);
     if (good) {
         request_build(&all.claim, "GET /next-job?" WORKER_QUERY, "", (taskq_text){NULL, 0});
-        good = run_all(&all, port, on_single, &all.claim, out);
+        good = run_all(&all, at, on_single, &all.claim, out);
     }
     close_all(&all);
     return good;
@@ -160,14 +160,14 @@ static bool on_completed(void *user, net *self, channel *on, const reply *got)
     return true;
 }
 
-bool mode_drain(uint16_t port, uint32_t connections, uint32_t batch, measure *out)
+bool mode_drain(const ports *at, uint32_t connections, uint32_t batch, measure *out)
 {
     consumers all = {.batch = batch};
     bool good = open_all(&all, connections);
     for (uint32_t i = 0; good && i < connections; i++) {
         build_complete(&all, &all.each[i]);
     }
-    good = good && run_all(&all, port, on_completed, NULL, out);
+    good = good && run_all(&all, at, on_completed, NULL, out);
     close_all(&all);
     return good;
 }
@@ -192,7 +192,7 @@ static bool on_lived(void *user, net *self, channel *on, const reply *got)
     return one->held_count == 0 || send_complete(all, self, on);
 }
 
-bool mode_lifecycles(uint16_t port, uint32_t connections, uint32_t batch, double seconds, measure *out)
+bool mode_lifecycles(const ports *at, uint32_t connections, uint32_t batch, double seconds, measure *out)
 {
     consumers all = {.batch = batch};
     taskq__buf body;
@@ -205,7 +205,7 @@ bool mode_lifecycles(uint16_t port, uint32_t connections, uint32_t batch, double
             all.each[i].enqueues = true;
         }
         all.until_ns = now_ns() + (int64_t)(seconds * 1e9);
-        good = run_all(&all, port, on_lived, &all.list, out);
+        good = run_all(&all, at, on_lived, &all.list, out);
     }
     close_all(&all);
     taskq__buf_clear(&body);

@@ -134,10 +134,10 @@ static void print_percentiles(const delays *all)
            (double)each[counted - 1] / 1e6);
 }
 
-static bool open_worker(delays *all, const char *port)
+static bool open_worker(delays *all, uint16_t port)
 {
     char url[64];
-    snprintf(url, sizeof(url), "http://127.0.0.1:%s", port);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u", (unsigned)port);
     const char *servers[] = {url}, *queues[] = {"delay"};
     taskq_worker_options options = TASKQ_WORKER_OPTIONS_INIT;
     options.servers = servers;
@@ -155,10 +155,12 @@ static bool open_worker(delays *all, const char *port)
 int main(int argc, char **argv)
 {
     double rate = argc == 4 ? strtod(argv[2], NULL) : 0, jobs = argc == 4 ? rate * strtod(argv[3], NULL) : 0;
-    if (rate < 1 || jobs < 1 || jobs > JOBS_MAX) {
-        fputs("delay PORT RATE SECONDS\n", stderr);
+    ports worker_at, producers_at;
+    if (rate < 1 || jobs < 1 || jobs > JOBS_MAX || !ports_parse(argv[1], &worker_at)) {
+        fputs("delay PORTS RATE SECONDS    the worker asks at the first port, jobs are enqueued at the last\n", stderr);
         return 2;
     }
+    producers_at = (ports){.each = {worker_at.each[worker_at.count - 1]}, .count = 1};
     delays all = {.count = (uint32_t)jobs + WARM_UP, .err = TASKQ_ERROR_INIT};
     all.sent_ns = calloc(all.count, sizeof(int64_t));
     all.started_ns = calloc(all.count, sizeof(int64_t));
@@ -168,8 +170,8 @@ int main(int argc, char **argv)
     }
     net links = {.epoll = -1};
     pthread_t thread;
-    bool good = all.sent_ns != NULL && all.started_ns != NULL && open_worker(&all, argv[1]) &&
-                net_open(&links, (uint16_t)strtoul(argv[1], NULL, 10), CONNECTIONS, on_reply, NULL) &&
+    bool good = all.sent_ns != NULL && all.started_ns != NULL && open_worker(&all, worker_at.each[0]) &&
+                net_open(&links, &producers_at, CONNECTIONS, on_reply, NULL) &&
                 pthread_create(&thread, NULL, run_worker, &all) == 0;
     if (good) {
         good = produce(&all, &links, rate);

@@ -10,37 +10,41 @@
 #include <string.h>
 
 static const char usage[] =
-    "load enqueue PORT CONNECTIONS SECONDS\n"
-    "load fill PORT CONNECTIONS JOBS\n"
-    "load single PORT CONNECTIONS          claims and reports, a request each, until nothing is ready\n"
-    "load drain PORT CONNECTIONS BATCH     reports of BATCH with the next claim of BATCH\n"
-    "load lifecycles PORT CONNECTIONS SECONDS BATCH\n";
+    "load enqueue PORTS CONNECTIONS SECONDS    PORTS: 7070, or several servers of one store: 7070,7071\n"
+    "load fill PORTS CONNECTIONS JOBS\n"
+    "load single PORTS CONNECTIONS          claims and reports, a request each, until nothing is ready\n"
+    "load drain PORTS CONNECTIONS BATCH     reports of BATCH with the next claim of BATCH\n"
+    "load lifecycles PORTS CONNECTIONS SECONDS BATCH\n";
 
 static bool run(int argc, char **argv, measure *out)
 {
     const char *mode = argv[1];
-    uint16_t port = (uint16_t)strtoul(argv[2], NULL, 10);
+    ports at;
     uint32_t connections = (uint32_t)strtoul(argv[3], NULL, 10);
     const char *fourth = argc > 4 ? argv[4] : "";
     const char *fifth = argc > 5 ? argv[5] : "";
     uint32_t batch = (uint32_t)strtoul(fifth[0] != '\0' ? fifth : fourth, NULL, 10);
+    if (!ports_parse(argv[2], &at)) {
+        fputs(usage, stderr);
+        return false;
+    }
     if (connections == 0 || connections > 10000 || batch > LEASES_MAX) {
         batch = connections = 0;
     }
     if (strcmp(mode, "enqueue") == 0 && argc == 5 && connections > 0) {
-        return mode_enqueue(port, connections, strtod(fourth, NULL), out);
+        return mode_enqueue(&at, connections, strtod(fourth, NULL), out);
     }
     if (strcmp(mode, "fill") == 0 && argc == 5) {
-        return mode_fill(port, (uint32_t)strtoul(argv[3], NULL, 10), strtoull(fourth, NULL, 10), out);
+        return mode_fill(&at, (uint32_t)strtoul(argv[3], NULL, 10), strtoull(fourth, NULL, 10), out);
     }
     if (strcmp(mode, "single") == 0 && argc == 4 && connections > 0) {
-        return mode_drain_single(port, connections, out);
+        return mode_drain_single(&at, connections, out);
     }
     if (strcmp(mode, "drain") == 0 && argc == 5 && batch > 0) {
-        return mode_drain(port, connections, batch, out);
+        return mode_drain(&at, connections, batch, out);
     }
     if (strcmp(mode, "lifecycles") == 0 && argc == 6 && batch > 0) {
-        return mode_lifecycles(port, connections, batch, strtod(fourth, NULL), out);
+        return mode_lifecycles(&at, connections, batch, strtod(fourth, NULL), out);
     }
     fputs(usage, stderr);
     return false;

@@ -36,10 +36,10 @@ void complete_write(taskq__buf *out, const lease *leases, uint32_t count, uint32
 bool reply_is(const reply *got, int status);
 
 /* Each false where it failed, which has been said. */
-bool mode_enqueue(uint16_t port, uint32_t connections, double seconds, measure *out);
-bool mode_fill(uint16_t port, uint32_t connections, uint64_t jobs, measure *out);
-bool mode_drain_single(uint16_t port, uint32_t connections, measure *out);
-bool mode_drain(uint16_t port, uint32_t connections, uint32_t batch, measure *out);
-bool mode_lifecycles(uint16_t port, uint32_t connections, uint32_t batch, double seconds, measure *out);
+bool mode_enqueue(const ports *at, uint32_t connections, double seconds, measure *out);
+bool mode_fill(const ports *at, uint32_t connections, uint64_t jobs, measure *out);
+bool mode_drain_single(const ports *at, uint32_t connections, measure *out);
+bool mode_drain(const ports *at, uint32_t connections, uint32_t batch, measure *out);
+bool mode_lifecycles(const ports *at, uint32_t connections, uint32_t batch, double seconds, measure *out);
 
 #endif

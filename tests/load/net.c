@@ -46,7 +46,23 @@ static bool open_channel(net *self, channel *one, uint16_t port)
     return epoll_ctl(self->epoll, EPOLL_CTL_ADD, one->fd, &event) == 0 || fails("epoll_ctl");
 }
 
-bool net_open(net *self, uint16_t port, uint32_t connections, reply_fn *on_reply, void *user)
+bool ports_parse(const char *text, ports *out)
+{
+    *out = (ports){.count = 0};
+    for (char *end = NULL; out->count < PORTS_MAX; text = end + 1) {
+        unsigned long port = strtoul(text, &end, 10);
+        if (end == text || port == 0 || port > UINT16_MAX || (*end != ',' && *end != '\0')) {
+            return false;
+        }
+        out->each[out->count++] = (uint16_t)port;
+        if (*end == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool net_open(net *self, const ports *at, uint32_t connections, reply_fn *on_reply, void *user)
 {
     *self = (net){.epoll = epoll_create1(EPOLL_CLOEXEC), .on_reply = on_reply, .user = user};
     self->channels = calloc(connections, sizeof(channel));
@@ -57,7 +73,7 @@ bool net_open(net *self, uint16_t port, uint32_t connections, reply_fn *on_reply
         self->channels[i].index = i;
         self->channels[i].fd = -1;
         self->count++;
-        if (!open_channel(self, &self->channels[i], port)) {
+        if (!open_channel(self, &self->channels[i], at->each[i % at->count])) {
             net_close(self);
             return false;
         }

@@ -26,6 +26,15 @@ typedef struct reply {
     taskq_text body; /* until the callback returns */
 } reply;
 
+/* The servers' ports on loopback; the connections are dealt out over them. */
+enum { PORTS_MAX = 16 };
+typedef struct ports {
+    uint16_t each[PORTS_MAX];
+    uint32_t count;
+} ports;
+/* "7070" or "7070,7071"; false: it is neither. */
+bool ports_parse(const char *text, ports *out);
+
 typedef struct net net;
 /* A reply has come and the channel is idle: send the next request or leave it so. False ends the run as a failure. */
 typedef bool reply_fn(void *user, net *self, channel *on, const reply *got);
@@ -39,7 +48,7 @@ struct net {
 };
 
 /* False: it was said why. */
-bool net_open(net *self, uint16_t port, uint32_t connections, reply_fn *on_reply, void *user);
+bool net_open(net *self, const ports *at, uint32_t connections, reply_fn *on_reply, void *user);
 void net_close(net *self);
 
 bool net_send(net *self, channel *on, const char *data, size_t size);

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef TASKQ_WITH_POSTGRES
+#include <taskq/postgres.h>
+#endif
 #include <taskq/scheduler.h>
 #include <taskq/sqlite.h>
 
@@ -135,21 +138,33 @@ static bool fill_other_type(prefill *self, uint64_t count)
     return enqueue(self, job, count);
 }
 
+static taskq_status open_store(const char *database, taskq_store **out, taskq_error *err)
+{
+#ifdef TASKQ_WITH_POSTGRES
+    if (strncmp(database, "postgresql://", 13) == 0) {
+        taskq_postgres_options options = TASKQ_POSTGRES_OPTIONS_INIT;
+        options.conninfo = database;
+        return taskq_postgres_open(&options, out, err);
+    }
+#endif
+    taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
+    options.path = database;
+    options.durability = TASKQ_DURABILITY_RELAXED; /* the server that measures opens it with full */
+    return taskq_sqlite_open(&options, out, err);
+}
+
 int main(int argc, char **argv)
 {
     bool mixed = argc == 4 && strcmp(argv[2], "mixed") == 0;
     if (!mixed && (argc != 4 || strcmp(argv[2], "other-type") != 0)) {
-        fputs("prefill DATABASE mixed|other-type COUNT\n", stderr);
+        fputs("prefill FILE|postgresql://... mixed|other-type COUNT\n", stderr);
         return 2;
     }
     prefill self = {.err = TASKQ_ERROR_INIT};
     memset(self.payload, 'x', sizeof(self.payload) - 1);
     self.payload[0] = self.payload[sizeof(self.payload) - 2] = '"';
-    taskq_sqlite_options store_options = TASKQ_SQLITE_OPTIONS_INIT;
-    store_options.path = argv[1];
-    store_options.durability = TASKQ_DURABILITY_RELAXED; /* the server that measures opens it with full */
     taskq_store *store = NULL;
-    bool good = taskq_sqlite_open(&store_options, &store, &self.err) == TASKQ_OK;
+    bool good = open_store(argv[1], &store, &self.err) == TASKQ_OK;
     if (good) {
         taskq_scheduler_options options = TASKQ_SCHEDULER_OPTIONS_INIT;
         options.store = store;

@@ -24,7 +24,7 @@ static bool on_enqueued(void *user, net *self, channel *on, const reply *got)
     return now_ns() >= all->until_ns || net_send(self, on, all->request.data, all->request.size);
 }
 
-bool mode_enqueue(uint16_t port, uint32_t connections, double seconds, measure *out)
+bool mode_enqueue(const ports *at, uint32_t connections, double seconds, measure *out)
 {
     producers all = {0};
     taskq__buf job;
@@ -33,7 +33,7 @@ bool mode_enqueue(uint16_t port, uint32_t connections, double seconds, measure *
     taskq__buf_init(&all.request, NULL, REQUEST_BYTES_MAX);
     job_write(&job);
     request_build(&all.request, "POST /jobs", "", taskq__buf_text(&job));
-    bool good = !all.request.failed && net_open(&links, port, connections, on_enqueued, &all);
+    bool good = !all.request.failed && net_open(&links, at, connections, on_enqueued, &all);
     int64_t begun_ns = now_ns();
     all.until_ns = begun_ns + (int64_t)(seconds * 1e9);
     for (uint32_t i = 0; good && i < connections; i++) {
@@ -64,7 +64,7 @@ static bool on_list(void *user, net *self, channel *on, const reply *got)
     return reply_is(got, 201) && send_list(all, self, on);
 }
 
-bool mode_fill(uint16_t port, uint32_t connections, uint64_t jobs, measure *out)
+bool mode_fill(const ports *at, uint32_t connections, uint64_t jobs, measure *out)
 {
     producers all = {.to_send = jobs};
     taskq__buf list;
@@ -77,7 +77,7 @@ bool mode_fill(uint16_t port, uint32_t connections, uint64_t jobs, measure *out)
     taskq__buf_rewind(&list);
     jobs_write(&list, (uint32_t)(jobs % LIST_JOBS));
     request_build(&all.last, "POST /jobs", "", taskq__buf_text(&list));
-    bool good = !all.request.failed && !all.last.failed && net_open(&links, port, connections, on_list, &all);
+    bool good = !all.request.failed && !all.last.failed && net_open(&links, at, connections, on_list, &all);
     int64_t begun_ns = now_ns();
     for (uint32_t i = 0; good && i < connections; i++) {
         good = send_list(&all, &links, &links.channels[i]);
