@@ -19,10 +19,10 @@ class DemoFailed(Exception):
 class Process:
     """One of our programs, its log in a file."""
 
-    def __init__(self, name, log, command):
+    def __init__(self, name, log, command, environment=None):
         self.name, self.log = name, log
         with open(log, "wb") as errors:
-            self.process = subprocess.Popen([str(word) for word in command], env=ENVIRONMENT,
+            self.process = subprocess.Popen([str(word) for word in command], env=environment or ENVIRONMENT,
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True)
 
     @property
