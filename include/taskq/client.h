@@ -21,8 +21,10 @@
 
 TASKQ_BEGIN_DECLS
 
+/** A connection to one or several servers. */
 typedef struct taskq_client taskq_client;
 
+/** How a client reaches its servers. */
 typedef struct taskq_client_options {
     size_t struct_size;
     const char *const *
@@ -65,8 +67,9 @@ TASKQ_API void taskq_reply_clear(taskq_reply *reply); /**< leaves it as TASKQ_RE
 TASKQ_API taskq_status taskq_reply_jobs(const taskq_reply *reply, taskq_jobs **out, taskq_error *err);
 /** The queues of a reply: a queue by itself, or the list in {"queues": [...]}. */
 TASKQ_API taskq_status taskq_reply_queues(const taskq_reply *reply, taskq_queues **out, taskq_error *err);
-/** A whole number (EPROTO: it is none, or does not fit), and any number. */
+/** A whole number; EPROTO: it is none, or does not fit. */
 TASKQ_API taskq_status taskq_reply_int(const taskq_reply *reply, const char *pointer, int64_t *out, taskq_error *err);
+/** Any number. */
 TASKQ_API taskq_status taskq_reply_number(const taskq_reply *reply, const char *pointer, double *out, taskq_error *err);
 /** A string, unescaped into `buffer` with a NUL behind it; ELIMIT: it is longer. */
 TASKQ_API taskq_status taskq_reply_string(const taskq_reply *reply, const char *pointer, char *buffer,
@@ -99,10 +102,11 @@ TASKQ_API taskq_status taskq_client_get(taskq_client *client, int64_t id, taskq_
 TASKQ_API taskq_status taskq_client_wait(taskq_client *client, int64_t id, int64_t timeout_ms, taskq_state *state,
                                          taskq_reply *reply, taskq_error *err);
 
-/** Cancel a job (a running one is asked to stop), run an ended one again, delete an ended one. ENOTFOUND; ECONFLICT: its state forbids it.
- * `reply`: the job as it now is; may be NULL. */
+/** Cancel a job; a running one is asked to stop. ENOTFOUND; ECONFLICT: its state forbids it. `reply`: the job as it now is; may be NULL. */
 TASKQ_API taskq_status taskq_client_cancel(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err);
+/** Run an ended job again. As taskq_client_cancel. */
 TASKQ_API taskq_status taskq_client_retry(taskq_client *client, int64_t id, taskq_reply *reply, taskq_error *err);
+/** Delete an ended job. ENOTFOUND; ECONFLICT: it has not ended. */
 TASKQ_API taskq_status taskq_client_delete(taskq_client *client, int64_t id, taskq_error *err);
 
 TASKQ_END_DECLS

@@ -18,6 +18,7 @@
 
 TASKQ_BEGIN_DECLS
 
+/** Where an object gets its time. */
 typedef struct taskq_clock {
     size_t struct_size;               /**< sizeof(taskq_clock) */
     int64_t (*wall_ms)(void *user);   /**< Unix time in milliseconds */

@@ -22,18 +22,21 @@
 
 TASKQ_BEGIN_DECLS
 
+/** A text: its bytes and how many they are. */
 typedef struct taskq_text {
-    const char *data;
-    size_t size;
+    const char *data; /**< UTF-8, without a NUL at its end; NULL: no text */
+    size_t size;      /**< bytes */
 } taskq_text;
 
-/** A text from a string literal, and from any NUL-terminated string (NULL: no text). The bytes are borrowed. */
+/** A text from a string literal. */
 #define TASKQ_TEXT(literal) (taskq_text_of("" literal))
+/** A text from any NUL-terminated string (NULL: no text). The bytes are borrowed. */
 TASKQ_API taskq_text taskq_text_of(const char *string);
 
 /** A digest of bytes, for taskq_enqueue_options.digest: 64 bits, not cryptographic, the same on every machine and version. */
 TASKQ_API uint64_t taskq_digest(const void *data, size_t size);
 
+/** Where a job stands. */
 typedef enum taskq_state {
     TASKQ_STATE_QUEUED = 1,    /**< ready for a claim */
     TASKQ_STATE_SCHEDULED = 2, /**< ready once run_at, a backoff or a release's delay is over */
@@ -43,7 +46,7 @@ typedef enum taskq_state {
     TASKQ_STATE_FAILED = 6,
     TASKQ_STATE_CANCELED = 7
 } taskq_state;
-#define TASKQ_STATE_COUNT 8 /* the highest state + 1; 0 is none */
+#define TASKQ_STATE_COUNT 8 /**< the highest state + 1; 0 is none */
 
 /** How an attempt ended. */
 typedef enum taskq_outcome {
@@ -56,40 +59,41 @@ typedef enum taskq_outcome {
     TASKQ_OUTCOME_CANCELED = 6   /**< ended without success after a cancel was asked for */
 } taskq_outcome;
 
-/** "queued", "scheduled", ...; "succeeded", "timed_out", ...; "unknown" for a number that is none. Static, never NULL. */
+/** "queued", "scheduled", ...; "unknown" for a number that is none. Static, never NULL. */
 TASKQ_API const char *taskq_state_name(taskq_state state);
+/** "succeeded", "timed_out", ...; "unknown" for a number that is none. Static, never NULL. */
 TASKQ_API const char *taskq_outcome_name(taskq_outcome outcome);
 /** succeeded, failed or canceled. */
 TASKQ_API bool taskq_state_is_terminal(taskq_state state);
 
 /* Bounds of a job. */
-#define TASKQ_NAME_BYTES_MAX 128 /* queue, type, tag, batch, worker: A-Z a-z 0-9 . _ : / - */
-#define TASKQ_KEY_CHARS_MAX 256  /* unique_key, idempotency key, poll: any UTF-8 but NUL; characters, not bytes */
-#define TASKQ_TAGS_MAX 16
-#define TASKQ_PRIORITY_MAX 1000 /* and -1000 */
-#define TASKQ_DELAY_MS_MAX INT64_C(31536000000)
-#define TASKQ_ATTEMPTS_MAX 100
-#define TASKQ_TIMEOUT_MS_MIN 100
-#define TASKQ_TIMEOUT_MS_MAX INT64_C(604800000)
-#define TASKQ_LEASE_MS_MIN 1000
-#define TASKQ_LEASE_MS_MAX INT64_C(43200000)
-#define TASKQ_BACKOFF_BASE_MS_MAX INT64_C(86400000)
-#define TASKQ_BACKOFF_MAX_MS_MAX INT64_C(604800000)
-#define TASKQ_BACKOFF_FACTOR_MAX 10.0
-#define TASKQ_ENQUEUE_JOBS_MAX 1000
-#define TASKQ_CLAIM_JOBS_MAX 100
-#define TASKQ_CLAIM_NAMES_MAX 32         /* queues, and types, that one claim may name */
-#define TASKQ_CLAIM_BYTES_MAX (4u << 20) /* a claim or a list page ends once it holds that much */
-#define TASKQ_REPORTS_MAX 1000
-#define TASKQ_LIST_LIMIT_MAX 1000
-#define TASKQ_LIST_LOOK_MAX 10000 /* jobs that one page of a list looks at */
-#define TASKQ_BULK_MAX 10000      /* jobs that one bulk change touches */
-#define TASKQ_ATTEMPTS_SHOWN_MAX 100
-#define TASKQ_LOG_BYTES_MAX 65536
-#define TASKQ_ERROR_CODE_CHARS_MAX 100
-#define TASKQ_ERROR_MESSAGE_CHARS_MAX 1000
-#define TASKQ_ERROR_TRACE_LINES_MAX 50
-#define TASKQ_TRACEPARENT_BYTES_MAX 55
+#define TASKQ_NAME_BYTES_MAX 128 /**< queue, type, tag, batch, worker: A-Z a-z 0-9 . _ : / - */
+#define TASKQ_KEY_CHARS_MAX 256  /**< unique_key, idempotency key, poll: any UTF-8 but NUL; characters, not bytes */
+#define TASKQ_TAGS_MAX 16        /**< tags of a job */
+#define TASKQ_PRIORITY_MAX 1000  /**< and -1000 is the least */
+#define TASKQ_DELAY_MS_MAX INT64_C(31536000000)     /**< 365 days */
+#define TASKQ_ATTEMPTS_MAX 100                      /**< max_attempts of a job */
+#define TASKQ_TIMEOUT_MS_MIN 100                    /**< of an attempt as a whole */
+#define TASKQ_TIMEOUT_MS_MAX INT64_C(604800000)     /**< 7 days */
+#define TASKQ_LEASE_MS_MIN 1000                     /**< between two signs of life of a worker */
+#define TASKQ_LEASE_MS_MAX INT64_C(43200000)        /**< 12 hours */
+#define TASKQ_BACKOFF_BASE_MS_MAX INT64_C(86400000) /**< a day */
+#define TASKQ_BACKOFF_MAX_MS_MAX INT64_C(604800000) /**< 7 days */
+#define TASKQ_BACKOFF_FACTOR_MAX 10.0               /**< from one delay to the next */
+#define TASKQ_ENQUEUE_JOBS_MAX 1000                 /**< jobs of one enqueue */
+#define TASKQ_CLAIM_JOBS_MAX 100                    /**< jobs that one claim may lease */
+#define TASKQ_CLAIM_NAMES_MAX 32                    /**< queues, and types, that one claim may name */
+#define TASKQ_CLAIM_BYTES_MAX (4u << 20)            /**< a claim or a list page ends once it holds that much */
+#define TASKQ_REPORTS_MAX 1000                      /**< reports, or heartbeats, of one call */
+#define TASKQ_LIST_LIMIT_MAX 1000                   /**< jobs on a page of a list */
+#define TASKQ_LIST_LOOK_MAX 10000                   /**< jobs that one page of a list looks at */
+#define TASKQ_BULK_MAX 10000                        /**< jobs that one bulk change touches */
+#define TASKQ_ATTEMPTS_SHOWN_MAX 100                /**< the last attempts of a job, that are kept */
+#define TASKQ_LOG_BYTES_MAX 65536                   /**< of a job's log the last that much is kept */
+#define TASKQ_ERROR_CODE_CHARS_MAX 100              /**< of an error's code; more is cut */
+#define TASKQ_ERROR_MESSAGE_CHARS_MAX 1000          /**< of its message; more is cut */
+#define TASKQ_ERROR_TRACE_LINES_MAX 50              /**< of its trace; more is cut */
+#define TASKQ_TRACEPARENT_BYTES_MAX 55              /**< of a W3C trace context */
 
 /** Delay before attempt n + 1: min(max_ms, base_ms * factor^(n-1)), then drawn evenly within +- jitter of it. */
 typedef struct taskq_backoff {
@@ -101,29 +105,41 @@ typedef struct taskq_backoff {
 
 /** One ended attempt. */
 typedef struct taskq_attempt {
-    int32_t attempt; /**< its number, from 1 */
-    taskq_outcome outcome;
-    taskq_text worker;
-    int64_t started_at_ms, finished_at_ms;
-    taskq_text error; /**< JSON object, or nothing */
+    int32_t attempt;                       /**< its number, from 1 */
+    taskq_outcome outcome;                 /**< how it ended */
+    taskq_text worker;                     /**< who had it */
+    int64_t started_at_ms, finished_at_ms; /**< Unix milliseconds */
+    taskq_text error;                      /**< JSON object, or nothing */
 } taskq_attempt;
 
 /** A job as it is. All times are Unix milliseconds, 0 where there is none (created_at_ms and run_at_ms always are). */
 typedef struct taskq_job {
-    int64_t id, version;
-    taskq_state state;
-    int32_t priority, attempt, max_attempts;
-    bool cancel_requested;
-    bool existing; /**< set in the answer to an enqueue whose unique_key was taken: this is the job that has it */
-    taskq_text queue, type, payload;
-    int64_t run_at_ms, timeout_ms, lease_ms;
-    taskq_backoff backoff;
-    taskq_text tags[TASKQ_TAGS_MAX];
+    int64_t id;            /**< from 1, ascending, never used again */
+    int64_t version;       /**< counted up by every move: the lease's token */
+    taskq_state state;     /**< where it stands */
+    int32_t priority;      /**< higher first */
+    int32_t attempt;       /**< the one that runs or ran last, from 1; 0: none yet */
+    int32_t max_attempts;  /**< then it is failed */
+    bool cancel_requested; /**< it runs, and its worker is asked to stop */
+    bool existing;      /**< set in the answer to an enqueue whose unique_key was taken: this is the job that has it */
+    taskq_text queue;   /**< where it waits */
+    taskq_text type;    /**< which handler it is for */
+    taskq_text payload; /**< JSON */
+    int64_t run_at_ms;  /**< not ready before */
+    int64_t timeout_ms; /**< how long an attempt may run */
+    int64_t lease_ms;   /**< how long its worker may be silent */
+    taskq_backoff backoff;           /**< the delay after a failure */
+    taskq_text tags[TASKQ_TAGS_MAX]; /**< names to find it by */
     uint32_t tag_count;
-    taskq_text batch, unique_key, traceparent, worker;
-    taskq_text progress, result, error; /**< JSON */
-    int64_t created_at_ms, updated_at_ms, started_at_ms, finished_at_ms, lease_expires_at_ms;
-    const taskq_attempt *attempts; /**< only where asked for */
+    taskq_text batch;                      /**< the group that it is of */
+    taskq_text unique_key;                 /**< no second one with it while this one has not ended */
+    taskq_text traceparent;                /**< W3C trace context */
+    taskq_text worker;                     /**< who has it, or had it last */
+    taskq_text progress, result, error;    /**< JSON */
+    int64_t created_at_ms, updated_at_ms;  /**< made, and moved last */
+    int64_t started_at_ms, finished_at_ms; /**< of the attempt that runs or ran last; of the job */
+    int64_t lease_expires_at_ms;           /**< while it runs */
+    const taskq_attempt *attempts;         /**< only where asked for */
     uint32_t attempt_count;
     taskq_text log; /**< only where asked for */
     /* Instants on the scheduler's elapsed time, which its sweep goes by; 0 where there is none. */
@@ -178,16 +194,16 @@ typedef struct taskq_enqueue_options {
 /** What became of an attempt, as whoever holds its lease says it. Set up with TASKQ_REPORT_INIT. */
 typedef struct taskq_report {
     size_t struct_size;
-    int64_t id, version;
-    bool succeeded;
-    taskq_text result; /**< succeeded: JSON, or none */
+    int64_t id, version; /**< of the job as it was claimed */
+    bool succeeded;      /**< or failed */
+    taskq_text result;   /**< succeeded: JSON, or none */
     taskq_text error; /**< failed: a JSON object with code, message, trace, the caller keeps to their bounds; or none */
     bool no_retry;    /**< failed: for good */
     int64_t retry_in_ms; /**< failed: in place of the backoff, 0 to 31536000000; -1: the backoff */
     /* out */
-    taskq_status status; /**< OK (also for the same report again), ENOTFOUND, ESTALE, EINVAL */
-    taskq_state state;   /**< OK: as it now is */
-    int64_t new_version;
+    taskq_status status;  /**< OK (also for the same report again), ENOTFOUND, ESTALE, EINVAL */
+    taskq_state state;    /**< OK: as it now is */
+    int64_t new_version;  /**< OK: as it now is */
     const taskq_job *job; /**< OK, where wanted: it is in the list of them */
 } taskq_report;
 #define TASKQ_REPORT_INIT                                                                                     \
@@ -205,8 +221,8 @@ TASKQ_API void taskq_jobs_free(taskq_jobs *list); /**< NULL is fine */
 
 /** A queue as it is. */
 typedef struct taskq_queue {
-    taskq_text name;
-    bool paused;
+    taskq_text name;                   /**< of the queue */
+    bool paused;                       /**< nothing is handed out */
     int64_t counts[TASKQ_STATE_COUNT]; /**< by taskq_state */
     int64_t oldest_ready_age_ms;       /**< 0 where nothing is ready */
 } taskq_queue;
@@ -220,11 +236,11 @@ TASKQ_API void taskq_queues_free(taskq_queues *list);                           
 /** Which jobs. A field that is not set (NULL text, 0) does not narrow. */
 typedef struct taskq_filter {
     size_t struct_size;
-    taskq_state state;
-    taskq_text queue, type, tag, batch, worker;
-    taskq_text q;      /**< this text stands in the payload or the error */
-    int64_t before_id; /**< only ids below it; 0: all */
-    uint32_t limit;    /**< 1 to 1000; 0: 100 */
+    taskq_state state;                          /**< jobs in this state */
+    taskq_text queue, type, tag, batch, worker; /**< jobs that have it */
+    taskq_text q;                               /**< this text stands in the payload or the error */
+    int64_t before_id;                          /**< only ids below it; 0: all */
+    uint32_t limit;                             /**< 1 to 1000; 0: 100 */
 } taskq_filter;
 #define TASKQ_FILTER_INIT                                                                                            \
     {                                                                                                                \

@@ -19,6 +19,7 @@
 
 TASKQ_BEGIN_DECLS
 
+/** How much an event matters. */
 typedef enum taskq_log_level {
     TASKQ_LOG_DEBUG = 10,
     TASKQ_LOG_INFO = 20,
@@ -30,35 +31,38 @@ typedef enum taskq_log_level {
 typedef struct taskq_log_field {
     const char *name; /**< job_id, queue, type, attempt, worker, request_id, trace_id, duration_ms, ... */
     const char *text; /**< NUL-terminated; NULL: the field is `number` */
-    int64_t number;
+    int64_t number;   /**< where text is NULL */
 } taskq_log_field;
 
+/** Something that happened. */
 typedef struct taskq_log_event {
     size_t struct_size;
-    taskq_log_level level;
-    const char *component; /**< server, scheduler, store, worker, ... */
-    const char *message;   /**< one sentence; says what to do next where something is wrong */
-    const taskq_log_field *fields;
+    taskq_log_level level;         /**< how much it matters */
+    const char *component;         /**< server, scheduler, store, worker, ... */
+    const char *message;           /**< one sentence; says what to do next where something is wrong */
+    const taskq_log_field *fields; /**< what it is about */
     uint32_t field_count;
 } taskq_log_event;
 
+/** Takes an event. `user` is what the log was given. */
 typedef void taskq_log_fn(void *user, const taskq_log_event *event);
 
 /** Where events go. Zeroed: nowhere. Copied when it is handed over. */
 typedef struct taskq_log {
-    size_t struct_size; /**< sizeof(taskq_log), or 0 with fn NULL */
-    taskq_log_fn *fn;   /**< NULL: nothing is logged */
-    void *user;
+    size_t struct_size;    /**< sizeof(taskq_log), or 0 with fn NULL */
+    taskq_log_fn *fn;      /**< NULL: nothing is logged */
+    void *user;            /**< handed to it */
     taskq_log_level level; /**< events below it are not made at all; 0: info */
 } taskq_log;
 
+/** How a sink writes a line. */
 typedef enum taskq_log_format { TASKQ_LOG_TEXT, TASKQ_LOG_JSON } taskq_log_format;
 
 /** A ready sink: one line an event, whole lines only, to a descriptor that the host owns. Threads: any. */
 typedef struct taskq_log_sink {
     size_t struct_size;
-    int fd;
-    taskq_log_format format;
+    int fd;                  /**< where to; stays open */
+    taskq_log_format format; /**< how */
 } taskq_log_sink;
 
 /** The callback for a sink: `user` is a taskq_log_sink that lives as long as the log does. Line breaks and control characters

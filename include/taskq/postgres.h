@@ -17,6 +17,7 @@
 
 TASKQ_BEGIN_DECLS
 
+/** Where the store is. */
 typedef struct taskq_postgres_options {
     size_t struct_size;
     const char *conninfo; /**< "postgresql://..." or "host=... dbname=...", as libpq takes it, several hosts too; required */

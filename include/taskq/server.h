@@ -15,8 +15,10 @@
 
 TASKQ_BEGIN_DECLS
 
+/** The HTTP API, listening. */
 typedef struct taskq_server taskq_server;
 
+/** What is served, where, to whom, within which bounds. */
 typedef struct taskq_server_options {
     size_t struct_size;
     taskq_scheduler *scheduler; /**< required */

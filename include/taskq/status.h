@@ -18,6 +18,7 @@
 
 TASKQ_BEGIN_DECLS
 
+/** What became of a call. */
 typedef enum taskq_status {
     TASKQ_OK = 0,
     TASKQ_EINVAL = -1,     /**< an argument or a field is out of its range; `field` names it where one is at fault */
@@ -45,7 +46,7 @@ enum {
 
 /** Text for the operator. Plain data of fixed size: put it on the stack, set it up with TASKQ_ERROR_INIT. */
 typedef struct taskq_error {
-    taskq_status status;
+    taskq_status status;               /**< as it was returned */
     char text[TASKQ_ERROR_TEXT_MAX];   /**< one line, no line break at the end */
     char field[TASKQ_ERROR_FIELD_MAX]; /**< JSON pointer of the one field at fault ("/backoff/base_ms"), or "" */
 } taskq_error;

@@ -13,6 +13,7 @@
 
 TASKQ_BEGIN_DECLS
 
+/** Where jobs live. */
 typedef struct taskq_store taskq_store;
 
 /** Called now and then during long work, with how much is done of how much (0 where it is not known). Return false to stop it. */

@@ -32,6 +32,7 @@ typedef enum taskq_role {
 
 /** "viewer", "producer", "worker", "admin"; "unknown" for a number that is none. */
 TASKQ_API const char *taskq_role_name(taskq_role role);
+/** The role of that name. EINVAL: it is none. */
 TASKQ_API taskq_status taskq_role_parse(const char *word, taskq_role *out, taskq_error *err);
 
 enum {
@@ -40,16 +41,17 @@ enum {
     TASKQ_TOKENS_MAX = 1024 /**< in one file */
 };
 
+/** An entry of the file. */
 typedef struct taskq_token {
     size_t struct_size;
-    const char *name; /**< 1 to 128 of A-Z a-z 0-9 . _ : / - */
-    taskq_role role;
+    const char *name;          /**< 1 to 128 of A-Z a-z 0-9 . _ : / - */
+    taskq_role role;           /**< what it may do */
     const char *const *queues; /**< it reaches the jobs of these alone; none: of all */
     uint32_t queue_count;
     int64_t expires_at_ms; /**< Unix time; 0: never */
     /* out */
-    int64_t created_at_ms;
-    const char *id; /**< of this secret; not secret itself */
+    int64_t created_at_ms; /**< Unix time */
+    const char *id;        /**< of this secret; not secret itself */
 } taskq_token;
 #define TASKQ_TOKEN_INIT                                                  \
     {                                                                     \
@@ -69,10 +71,11 @@ TASKQ_API taskq_status taskq_tokens_rotate(const char *path, const char *name, i
 TASKQ_API taskq_status taskq_tokens_revoke(const char *path, const char *name, const char *id, uint32_t *revoked,
                                            taskq_error *err);
 
-/** All that is in the file. ENOTFOUND: there is no such file. */
+/** All that is in a file. */
 typedef struct taskq_tokens taskq_tokens;
+/** Read a file. ENOTFOUND: there is none. */
 TASKQ_API taskq_status taskq_tokens_read(const char *path, taskq_tokens **out, taskq_error *err);
-TASKQ_API uint32_t taskq_tokens_count(const taskq_tokens *tokens);
+TASKQ_API uint32_t taskq_tokens_count(const taskq_tokens *tokens); /**< 0 for NULL */
 TASKQ_API const taskq_token *taskq_tokens_at(const taskq_tokens *tokens,
                                              uint32_t index); /**< lives as long as they do */
 TASKQ_API void taskq_tokens_free(taskq_tokens *tokens);       /**< NULL is fine */

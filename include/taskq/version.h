@@ -23,11 +23,12 @@ TASKQ_BEGIN_DECLS
 /** "0.1.0": what the program was compiled against. */
 #define TASKQ_VERSION TASKQ_VERSION__JOIN(TASKQ_VERSION_MAJOR, TASKQ_VERSION_MINOR, TASKQ_VERSION_PATCH)
 
-/** One number to compare in #if: 0.1.0 is 100. */
+/** One number for the preprocessor to compare: 0.1.0 is 100. */
 #define TASKQ_VERSION_NUMBER (TASKQ_VERSION_MAJOR * 10000 + TASKQ_VERSION_MINOR * 100 + TASKQ_VERSION_PATCH)
 
-/** What the program runs with, as TASKQ_VERSION and TASKQ_VERSION_NUMBER: those of the library that was loaded. Static storage. */
+/** What the program runs with, as TASKQ_VERSION: that of the library that was loaded. Static storage. */
 TASKQ_API const char *taskq_version_string(void);
+/** As TASKQ_VERSION_NUMBER, of the library that was loaded. */
 TASKQ_API int taskq_version_number(void);
 
 TASKQ_END_DECLS

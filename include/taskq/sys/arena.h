@@ -12,6 +12,7 @@
 
 TASKQ_BEGIN_DECLS
 
+/** Memory that goes all at once. */
 typedef struct taskq_arena taskq_arena;
 
 /** `size` bytes, zeroed, aligned for any type; they live until the arena goes. Size 0 gives a valid pointer. */
