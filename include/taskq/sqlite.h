@@ -12,6 +12,7 @@
 #define TASKQ_SQLITE_H
 
 #include <taskq/alloc.h>
+#include <taskq/job.h>
 #include <taskq/store.h>
 
 TASKQ_BEGIN_DECLS
@@ -29,9 +30,9 @@ typedef struct taskq_sqlite_options {
     const char *path; /**< the file; made where it is not there. ":memory:" for a store that ends with the process */
     taskq_durability durability;
     const char *table_prefix; /**< before every table's name, letters, digits and _, 32 at most; NULL: "taskq_" */
-    struct sqlite3 *connection; /**< the host's own connection to `path`, in WAL mode, used by nobody else while the store is
-                                     open; borrowed, not closed. NULL: the store opens its own */
-    uint32_t reader_count;      /**< reading connections, 1 to 64; 0: 4 */
+    struct sqlite3 *connection; /**< the host's own connection to `path`, in WAL mode, used by the host in a taskq_sqlite_begin
+                                     alone while the store is open; borrowed, not closed. NULL: the store opens its own */
+    uint32_t reader_count;     /**< reading connections, 1 to 64; 0: 4 */
     taskq_allocator allocator; /**< zeroed: the C library's; SQLite has its own (see <taskq/alloc.h>) */
 } taskq_sqlite_options;
 #define TASKQ_SQLITE_OPTIONS_INIT                                                                      \
@@ -47,6 +48,46 @@ TASKQ_API taskq_status taskq_sqlite_open(const taskq_sqlite_options *options, ta
 /** Copy the store at options->path to `to` while a server may be using it; see taskq_store_backup. ENOTFOUND: there is none. */
 TASKQ_API taskq_status taskq_sqlite_backup(const taskq_sqlite_options *options, const char *to,
                                            taskq_progress_fn *progress, void *user, taskq_error *err);
+
+/* ---- a transaction of the host's own ----------------------------------------------------------------------------------
+ *
+ * The host's tables may live in the same file. Between taskq_sqlite_begin and taskq_sqlite_commit the host has the store's one
+ * writing connection: what it writes there and the jobs that it enqueues or finishes hold together or not at all, also when
+ * the process is killed between any two steps. A scheduler has to be open on the store.
+ * Threads: any thread may begin; the same one ends it, and it alone calls the functions below and uses the connection meanwhile.
+ * It calls nothing else that writes to the scheduler (EINVAL); other threads' calls wait, each for busy_after_ms at most (then
+ * EBUSY), held claims stay held, reads go on and see what was committed before. So: be short, and wait for nobody.
+ * The connection is the same each time while the store is open. The host may keep statements prepared on it, to be finalized
+ * before the store is closed; it runs none outside of a transaction. It cannot say BEGIN, COMMIT, ROLLBACK, ATTACH or a
+ * pragma that acts or sets (SQLITE_AUTH, "not authorized"; savepoints are allowed), and it reads our tables but does not
+ * write them: SQLite before 3.51.3 can damage a log that is checkpointed from two sides, and jobs move by their own rules.
+ * The other direction, where the store was opened on options.connection: the same. It is the store's from opening to closing,
+ * its authorizer and its WAL hook too, and the host uses it between begin and commit. Should it have a transaction open
+ * otherwise, calls that write get EBUSY until that has ended.
+ * Failures: a refusal (EINVAL, ENOMEM, EEXISTS, ENOTFOUND, ESTALE) leaves the transaction as it was, usable. EBUSY, EUNAVAIL and
+ * ESTORE of a call below mean that a statement has failed: everything more is refused with the same words, and it can only
+ * be rolled back, which taskq_sqlite_commit does, too. After commit or rollback, whatever they say, it has ended. */
+
+/** Wait for the store and begin. `out`: the connection. EBUSY: others had it for busy_after_ms, or the file is locked by another
+ * process; EINVAL: there is no scheduler, or this thread has begun already; ECANCELED; EUNAVAIL; ESTORE. */
+TASKQ_API taskq_status taskq_sqlite_begin(taskq_store *store, struct sqlite3 **out, taskq_error *err);
+
+/** As taskq_scheduler_enqueue, in this thread's transaction. The jobs are there, and claims that wait are woken, once it is committed. */
+TASKQ_API taskq_status taskq_sqlite_enqueue(taskq_store *store, const taskq_new_job *const *jobs, uint32_t count,
+                                            const taskq_enqueue_options *options, taskq_jobs **out, uint32_t *made,
+                                            taskq_error *err);
+
+/** Report one ended attempt in this thread's transaction: with what the handler has written in it, the job's effect happens once.
+ * The status is the report's, too. ENOTFOUND, ESTALE: the lease is lost, the job is another's; EEXISTS: this very report was
+ * counted by an earlier transaction, its effect is there. In these three cases roll back. */
+TASKQ_API taskq_status taskq_sqlite_complete(taskq_store *store, taskq_report *report, taskq_error *err);
+
+/** All of it holds, on disk as options.durability says; or none of it does, and the status tells why. EINVAL: this thread has not
+ * begun one, or it was ended by other means. */
+TASKQ_API taskq_status taskq_sqlite_commit(taskq_store *store, taskq_error *err);
+
+/** None of it holds. EINVAL: this thread has not begun one. */
+TASKQ_API taskq_status taskq_sqlite_rollback(taskq_store *store, taskq_error *err);
 
 /** Look at the store at options->path without changing it: can it be read, is the schema ours and of which version, is the file
  * sound? OK with a sentence for the operator in `summary` (summary_bytes long, cut); ENOTFOUND: there is none yet (it would be

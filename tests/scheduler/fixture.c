@@ -22,13 +22,15 @@ fixture fx;
 
 static void open_parts(void (*tune)(taskq_scheduler_options *options))
 {
-    char path[96];
-    (void)snprintf(path, sizeof(path), "%s/jobs.db", fx.dir);
     taskq_sqlite_options sqlite = TASKQ_SQLITE_OPTIONS_INIT;
-    sqlite.path = path;
+    sqlite.path = fixture_path("jobs.db");
     taskq_store *inner = NULL;
     ck_ok(taskq_sqlite_open(&sqlite, &inner, &fx.err));
-    (fx.shared ? wrapped_store_make_shared : wrapped_store_make)(&fx.wrapped, inner, &fx.store);
+    if (fx.plain) {
+        fx.store = inner;
+    } else {
+        (fx.shared ? wrapped_store_make_shared : wrapped_store_make)(&fx.wrapped, inner, &fx.store);
+    }
     taskq_scheduler_options options = TASKQ_SCHEDULER_OPTIONS_INIT;
     options.store = fx.store;
     options.clock = fake_clock_face(&fx.clock);
@@ -43,7 +45,9 @@ static void close_parts(void)
 {
     taskq_scheduler_close(fx.scheduler);
     taskq_store_close(fx.store);
-    wrapped_store_clear(&fx.wrapped);
+    if (!fx.plain) {
+        wrapped_store_clear(&fx.wrapped);
+    }
     fx.scheduler = NULL;
     fx.store = NULL;
 }
@@ -67,6 +71,21 @@ void fixture_setup_shared(void)
 {
     fx.shared = true;
     fixture_open(NULL);
+}
+
+void fixture_setup_plain(void)
+{
+    fx.plain = true;
+    fixture_open(NULL);
+}
+
+const char *fixture_path(const char *name)
+{
+    static char path[2][128];
+    static int turn;
+    turn = 1 - turn;
+    (void)snprintf(path[turn], sizeof(path[turn]), "%s/%s", fx.dir, name);
+    return path[turn];
 }
 
 void fixture_reopen(void)

@@ -18,6 +18,7 @@ typedef struct fixture {
     taskq_scheduler *scheduler;
     taskq_error err;
     bool shared;
+    bool plain; /* the store itself, not behind the one that can fail */
 } fixture;
 
 extern fixture fx; /* of the test that runs */
@@ -26,7 +27,9 @@ extern fixture fx; /* of the test that runs */
 void fixture_open(void (*tune)(taskq_scheduler_options *options));
 void fixture_setup(void); /* fixture_open(NULL) */
 void fixture_teardown(void);
-void fixture_setup_shared(void); /* the store says that others write to it, too */
+void fixture_setup_shared(void);            /* the store says that others write to it, too */
+void fixture_setup_plain(void);             /* the SQLite store itself */
+const char *fixture_path(const char *name); /* in the fixture's folder; the database's is "jobs.db" */
 /* The scheduler closed and opened again on the same file. */
 void fixture_reopen(void);
 

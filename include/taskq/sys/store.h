@@ -62,6 +62,7 @@ typedef struct taskq_event {
     taskq_job *job;    /**< out, where wanted and OK: the whole job, without attempts and log */
     taskq_state state; /**< out, where OK: state and version after it (DELETE: 0) */
     int64_t new_version;
+    bool repeated; /**< out, where OK: the same report had been counted before; nothing was written now */
 } taskq_event;
 
 /** What becomes of a job. `after` is a copy of the job before, changed; the same version in both: there is nothing to write

@@ -185,8 +185,11 @@ taskq_status taskq__sqlite_backup(void *self, const char *path, taskq_progress_f
     if (!db->in_memory) {
         return copy_file(&db->allocator, db->path, db->prefix, path, progress, user, err);
     }
-    pthread_mutex_lock(&db->write_lock);
-    taskq_status status = copy_to(&db->allocator, db->writer.sqlite, path, progress, user, err);
+    taskq_status status = taskq__writer_take(db, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    status = copy_to(&db->allocator, db->writer.sqlite, path, progress, user, err);
     pthread_mutex_unlock(&db->write_lock);
     return status;
 }

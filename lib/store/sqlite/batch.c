@@ -69,7 +69,8 @@ static bool make_room_for_places(taskq__txn *txn)
     return true;
 }
 
-taskq__place *taskq__txn_place(taskq__txn *txn, taskq_text queue, taskq_text type)
+/* NULL: no memory. `type` size 0: the queue itself. */
+static taskq__place *find_place(taskq__txn *txn, taskq_text queue, taskq_text type)
 {
     if (!make_room_for_places(txn)) {
         return NULL;
@@ -98,7 +99,7 @@ taskq__place *taskq__txn_place(taskq__txn *txn, taskq_text queue, taskq_text typ
 
 taskq__place *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int *rc)
 {
-    taskq__place *place = taskq__txn_place(txn, name, (taskq_text){NULL, 0});
+    taskq__place *place = find_place(txn, name, (taskq_text){NULL, 0});
     *rc = place == NULL ? TASKQ__RC_ARENA : SQLITE_OK;
     if (place != NULL && !place->known) {
         taskq__cmd read = taskq__cmd_of(txn->conn, TASKQ__SQL_QUEUE_READ);
@@ -119,7 +120,7 @@ taskq__place *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int 
 
 int taskq__txn_count(taskq__txn *txn, taskq_text queue, taskq_state from, taskq_state to)
 {
-    taskq__place *place = taskq__txn_place(txn, queue, (taskq_text){NULL, 0});
+    taskq__place *place = find_place(txn, queue, (taskq_text){NULL, 0});
     if (place == NULL) {
         return TASKQ__RC_ARENA;
     }
@@ -182,7 +183,7 @@ static bool make_room_for_ids(taskq__txn *txn)
 
 int taskq__txn_made_ready(taskq__txn *txn, const taskq_job *job)
 {
-    taskq__place *place = make_room_for_ids(txn) ? taskq__txn_place(txn, job->queue, job->type) : NULL;
+    taskq__place *place = make_room_for_ids(txn) ? find_place(txn, job->queue, job->type) : NULL;
     if (place == NULL) {
         return TASKQ__RC_ARENA;
     }
@@ -201,7 +202,7 @@ int taskq__txn_was_claimed(taskq__txn *txn, const taskq_job *job)
     if (slot == NULL || *slot != job->id) {
         return SQLITE_OK; /* it was ready before this batch */
     }
-    taskq__place *place = taskq__txn_place(txn, job->queue, job->type);
+    taskq__place *place = find_place(txn, job->queue, job->type);
     if (place == NULL) {
         return TASKQ__RC_ARENA;
     }
@@ -248,6 +249,30 @@ void taskq__txn_hand_out_ready(taskq__txn *txn)
     if (!hand_out(txn, BY_TYPE) && !hand_out(txn, BY_QUEUE)) {
         hand_out(txn, ALL);
     }
+}
+
+static void add_any(taskq_batch *batch, int64_t count)
+{
+    for (uint32_t i = 0; i < batch->ready_count; i++) {
+        count += batch->ready[i].count;
+    }
+    batch->ready[0] = (taskq_ready){{NULL, 0}, {NULL, 0}, count < UINT32_MAX ? (uint32_t)count : UINT32_MAX};
+    batch->ready_count = 1;
+}
+
+void taskq__batch_gather(taskq_batch *into, const taskq_batch *one)
+{
+    const taskq_text any = {NULL, 0};
+    for (uint32_t i = 0; i < one->ready_count; i++) {
+        const taskq_ready *ready = &one->ready[i];
+        bool is_any = into->ready_count == 1 && into->ready[0].queue.size == 0;
+        if (!add_ready(into, is_any ? any : ready->queue, is_any ? any : ready->type, ready->count)) {
+            add_any(into, ready->count);
+        }
+    }
+    taskq_now *due = &into->next_due;
+    due->wall_ms = one->next_due.wall_ms < due->wall_ms ? one->next_due.wall_ms : due->wall_ms;
+    due->steady_ms = one->next_due.steady_ms < due->steady_ms ? one->next_due.steady_ms : due->steady_ms;
 }
 
 /* ---- due ------------------------------------------------------------------------------------------------------------ */

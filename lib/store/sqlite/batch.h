@@ -33,12 +33,12 @@ typedef struct taskq__txn {
 
 /* ---- batch.c */
 void taskq__txn_init(taskq__txn *txn, taskq__db *db, taskq_batch *batch);
+/* One op; its outcome goes into the op. */
+int taskq__txn_run_op(taskq__txn *txn, taskq_op *op);
 /* Counters, ids: written before COMMIT. */
 int taskq__txn_flush(taskq__txn *txn);
 /* batch->ready: after COMMIT. */
 void taskq__txn_hand_out_ready(taskq__txn *txn);
-/* NULL: no memory. `type` size 0: the queue itself. */
-taskq__place *taskq__txn_place(taskq__txn *txn, taskq_text queue, taskq_text type);
 /* The queue's settings, read once a batch; made where it is not there and `make`. NULL with *rc set: failed. */
 taskq__place *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int *rc);
 int taskq__txn_next_id(taskq__txn *txn, int64_t *out);
@@ -46,7 +46,14 @@ int taskq__txn_count(taskq__txn *txn, taskq_text queue, taskq_state from, taskq_
 int taskq__txn_made_ready(taskq__txn *txn, const taskq_job *job);
 int taskq__txn_was_claimed(taskq__txn *txn, const taskq_job *job);
 void taskq__txn_due(taskq__txn *txn, const taskq_job *after); /* into batch->next_due */
+/* What became ready and due in one batch, added to what did in another one; texts are borrowed. */
+void taskq__batch_gather(taskq_batch *into, const taskq_batch *one);
 void taskq__txn_due_steady(taskq__txn *txn, int64_t steady_ms);
+
+/* ---- commit.c: a failure as a status, after which the store may take nothing more; and back to before BEGIN. */
+taskq_status taskq__txn_fail(taskq__db *db, int rc, bool committing, taskq_error *err);
+void taskq__roll_back(taskq__db *db);
+taskq_status taskq__fail_broken(taskq_error *err);
 
 /* ---- moves.c: what the state machine decided becomes rows. `poll`: of the claim that made the lease, else empty. */
 int taskq__move_write(taskq__txn *txn, const taskq__row *before, const taskq_event *event, const taskq_move *move,

@@ -9,7 +9,7 @@
 #include "core/fail.h"
 #include "store/sqlite/fault.h"
 
-static int run_op(taskq__txn *txn, taskq_op *op)
+int taskq__txn_run_op(taskq__txn *txn, taskq_op *op)
 {
     op->status = TASKQ_OK;
     int rc = SQLITE_OK;
@@ -37,7 +37,7 @@ static int run_ops(taskq__txn *txn, uint32_t *culprit)
 {
     taskq_batch *batch = txn->batch;
     for (uint32_t i = 0; i < batch->count; i++) {
-        int rc = run_op(txn, batch->ops[i]);
+        int rc = taskq__txn_run_op(txn, batch->ops[i]);
         if (rc != SQLITE_OK) {
             *culprit = i;
             return rc;
@@ -47,7 +47,7 @@ static int run_ops(taskq__txn *txn, uint32_t *culprit)
 }
 
 /* The transaction's failure as a status. Memory is the store's own here, not a caller's. */
-static taskq_status fail(taskq__db *db, int rc, bool committing, taskq_error *err)
+taskq_status taskq__txn_fail(taskq__db *db, int rc, bool committing, taskq_error *err)
 {
     if (rc == TASKQ__RC_ARENA) {
         return taskq__fail(err, TASKQ_EUNAVAIL, "no memory for the batch");
@@ -59,7 +59,7 @@ static taskq_status fail(taskq__db *db, int rc, bool committing, taskq_error *er
     return status;
 }
 
-static void roll_back(taskq__db *db)
+void taskq__roll_back(taskq__db *db)
 {
     /* After some failures SQLite has rolled back by itself; a rollback that fails leaves the connection useless. */
     if (!sqlite3_get_autocommit(db->writer.sqlite) &&
@@ -75,6 +75,11 @@ static taskq_status commit_locked(taskq__db *db, taskq_batch *batch, taskq_error
     bool committing = false;
     taskq__txn_init(&txn, db, batch);
     batch->culprit = batch->count;
+    if (!sqlite3_get_autocommit(db->writer.sqlite)) {
+        /* Its own connection, and not ours to roll back. */
+        return taskq__fail(err, TASKQ_EBUSY,
+                           "the host has a transaction open on the connection that is the store's now");
+    }
     int rc = run_simple(txn.conn, TASKQ__SQL_BEGIN_WRITE);
     if (rc == SQLITE_OK) {
         rc = run_ops(&txn, &batch->culprit);
@@ -87,17 +92,21 @@ static taskq_status commit_locked(taskq__db *db, taskq_batch *batch, taskq_error
         taskq__txn_hand_out_ready(&txn);
         return TASKQ_OK;
     }
-    taskq_status status = fail(db, rc, committing, err);
-    roll_back(db);
+    taskq_status status = taskq__txn_fail(db, rc, committing, err);
+    taskq__roll_back(db);
     return status;
+}
+
+taskq_status taskq__fail_broken(taskq_error *err)
+{
+    return taskq__fail(err, TASKQ_ESTORE, "the store failed to write and takes nothing more until it is opened anew");
 }
 
 taskq_status taskq__sqlite_commit(void *self, taskq_batch *batch, taskq_error *err)
 {
     taskq__db *db = self;
     if (atomic_load(&db->broken)) {
-        return taskq__fail(err, TASKQ_ESTORE,
-                           "the store failed to write and takes nothing more until it is opened anew");
+        return taskq__fail_broken(err);
     }
     pthread_mutex_lock(&db->write_lock);
     taskq_status status = commit_locked(db, batch, err);

@@ -137,7 +137,7 @@ taskq_status taskq__conn_open(const char *path, bool writes, taskq_durability du
 void taskq__conn_close(taskq__conn *conn)
 {
     taskq__conn_finalize(conn);
-    sqlite3_close(conn->sqlite);
+    sqlite3_close_v2(conn->sqlite); /* a host may have left a statement of its own on it: then it goes with that one */
     conn->sqlite = NULL;
 }
 
@@ -204,6 +204,7 @@ void taskq__host_give_back(taskq__db *db)
         return;
     }
     taskq__conn_finalize(&db->writer);
+    sqlite3_set_authorizer(sqlite, NULL, NULL);
     sqlite3_snprintf(sizeof(text), text, "PRAGMA synchronous = %d", db->host_synchronous);
     sqlite3_exec(sqlite, text, NULL, NULL, NULL);
     sqlite3_wal_autocheckpoint(sqlite, db->host_autocheckpoint);

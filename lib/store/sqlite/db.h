@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "store/sqlite/loan.h"
 #include "store/sqlite/lock.h"
 #include "store/sqlite/sql.h"
 
@@ -31,6 +32,9 @@ typedef struct taskq__db {
     taskq__conn writer;
     int wal_pages, wal_tried; /* pages in the WAL after the last commit, and when a checkpoint was tried last */
     int host_synchronous, host_autocheckpoint, host_busy_ms; /* to be put back */
+    pthread_cond_t write_free;                               /* the loan has ended */
+    taskq__loan loan;
+    atomic_int hand; /* whose statements run on the writer: TASKQ__HAND_... */
 
     pthread_mutex_t read_lock;
     pthread_cond_t read_free;
@@ -60,6 +64,12 @@ taskq_status taskq__read_begin(taskq__db *db, taskq__conn **out, taskq_error *er
 /* `rc`: how the read went; makes the status of it. */
 taskq_status taskq__read_end(taskq__db *db, taskq__conn *conn, int rc, const char *doing, taskq_error *err);
 
+/* ---- loan.c: the writer, locked, once the host does not have it. Bounded: EBUSY. */
+taskq_status taskq__writer_take(taskq__db *db, taskq_error *err);
+
+/* ---- guard.c: asked by SQLite whenever a statement is prepared on the writer; `user` is the taskq__db. */
+int taskq__guard(void *user, int action, const char *one, const char *two, const char *schema, const char *trigger);
+
 /* ---- the slots of the ops table, each in the file of its name */
 taskq_status taskq__sqlite_commit(void *self, taskq_batch *batch, taskq_error *err);
 taskq_status taskq__sqlite_get(void *self, int64_t id, uint32_t parts, taskq_now now, taskq_arena *arena,
@@ -76,6 +86,9 @@ taskq_status taskq__sqlite_backup(void *self, const char *path, taskq_progress_f
 taskq_status taskq__sqlite_export_whole(void *self, taskq_stored_whole *out, taskq_error *err);
 taskq_status taskq__sqlite_export_page(void *self, taskq_stage stage, int64_t after_id, taskq_text after_key,
                                        taskq_arena *arena, taskq_stored_page *out, taskq_error *err);
+
+/* ---- open.c: the object behind a store; NULL: it is of another kind. */
+taskq__db *taskq__db_of(taskq_store *store);
 
 /* ---- open.c: what options mean; shared with backup and check. `own` is what was given, as this version knows it; `prefix` has room for
  * TASKQ__PREFIX_BYTES_MAX + 1. */

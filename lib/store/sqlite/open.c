@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <time.h>
 
 static const taskq_store_ops sqlite_ops;
 
@@ -71,6 +72,7 @@ static void sqlite_close(void *self)
     taskq__filelock_release(&db->lock);
     pthread_cond_destroy(&db->read_free);
     pthread_mutex_destroy(&db->read_lock);
+    pthread_cond_destroy(&db->write_free);
     pthread_mutex_destroy(&db->write_lock);
     taskq_allocator allocator = db->allocator;
     taskq__free(&allocator, db->path);
@@ -84,6 +86,16 @@ static int count_wal_pages(void *user, sqlite3 *sqlite, const char *schema, int 
     (void)schema;
     db->wal_pages = pages;
     return SQLITE_OK;
+}
+
+/* Waits on it end by the clock that does not jump. */
+static void init_monotonic(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
 }
 
 static taskq__db *new_db(const taskq_sqlite_options *options, const char *prefix)
@@ -104,9 +116,11 @@ static taskq__db *new_db(const taskq_sqlite_options *options, const char *prefix
     memcpy(db->prefix, prefix, sizeof(db->prefix));
     db->lock.fd = -1;
     pthread_mutex_init(&db->write_lock, NULL);
+    init_monotonic(&db->write_free);
     pthread_mutex_init(&db->read_lock, NULL);
     pthread_cond_init(&db->read_free, NULL);
     atomic_init(&db->broken, false);
+    atomic_init(&db->hand, TASKQ__HAND_OURS);
     return db;
 }
 
@@ -128,6 +142,7 @@ static taskq_status open_writer(taskq__db *db, const taskq_sqlite_options *optio
     if (status != TASKQ_OK) {
         return status;
     }
+    sqlite3_set_authorizer(db->writer.sqlite, taskq__guard, db);
     unsigned use = TASKQ__SQL_FOR_WRITER | (db->in_memory ? TASKQ__SQL_FOR_READER : 0);
     int rc = taskq__conn_prepare(&db->writer, use, db->prefix);
     if (rc != SQLITE_OK) {
@@ -181,3 +196,8 @@ static const taskq_store_ops sqlite_ops = {
     .export_whole = taskq__sqlite_export_whole,
     .export_page = taskq__sqlite_export_page,
 };
+
+taskq__db *taskq__db_of(taskq_store *store)
+{
+    return taskq__store_self(store, &sqlite_ops);
+}

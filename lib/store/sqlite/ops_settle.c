@@ -65,6 +65,7 @@ static int apply(taskq__txn *txn, taskq_event *event, const taskq__row *row, tas
         return rc;
     }
     if (repeated) {
+        event->repeated = true;
         answer(event, &row->job, place, txn->now);
         return SQLITE_OK;
     }
@@ -99,6 +100,7 @@ static int settle_one(taskq__txn *txn, taskq_event *event, taskq_arena *arena)
     event->job = NULL;
     event->state = (taskq_state)0;
     event->new_version = 0;
+    event->repeated = false;
     taskq__row row;
     bool found = false;
     taskq_job *place = NULL;

@@ -45,19 +45,19 @@ void taskq__readers_close(taskq__db *db)
     db->reader_count = db->idle_count = 0;
 }
 
-static taskq__conn *take(taskq__db *db)
+static taskq_status take(taskq__db *db, taskq__conn **out, taskq_error *err)
 {
     if (db->in_memory) {
-        pthread_mutex_lock(&db->write_lock);
-        return &db->writer;
+        *out = &db->writer;
+        return taskq__writer_take(db, err);
     }
     pthread_mutex_lock(&db->read_lock);
     while (db->idle_count == 0) {
         pthread_cond_wait(&db->read_free, &db->read_lock);
     }
-    taskq__conn *conn = db->idle[--db->idle_count];
+    *out = db->idle[--db->idle_count];
     pthread_mutex_unlock(&db->read_lock);
-    return conn;
+    return TASKQ_OK;
 }
 
 static void put_back(taskq__db *db, taskq__conn *conn)
@@ -74,11 +74,15 @@ static void put_back(taskq__db *db, taskq__conn *conn)
 
 taskq_status taskq__read_begin(taskq__db *db, taskq__conn **out, taskq_error *err)
 {
-    taskq__conn *conn = take(db);
+    taskq__conn *conn = NULL;
+    taskq_status status = take(db, &conn, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     taskq__cmd begin = taskq__cmd_of(conn, TASKQ__SQL_BEGIN_READ);
     int rc = taskq__cmd_run(&begin);
     if (rc != SQLITE_OK) {
-        taskq_status status = taskq__fault(conn->sqlite, rc, "beginning a read", err);
+        status = taskq__fault(conn->sqlite, rc, "beginning a read", err);
         put_back(db, conn);
         return status;
     }

@@ -254,6 +254,10 @@ static int try_to_write(taskq__db *db, int *moved)
     if (pthread_mutex_trylock(&db->write_lock) != 0) {
         return rc;
     }
+    if (db->loan.active || !sqlite3_get_autocommit(db->writer.sqlite)) { /* the host is writing */
+        pthread_mutex_unlock(&db->write_lock);
+        return rc;
+    }
     sqlite3_file_control(db->writer.sqlite, "main", SQLITE_FCNTL_HAS_MOVED, moved);
     taskq__cmd begin = taskq__cmd_of(&db->writer, TASKQ__SQL_BEGIN_WRITE);
     rc = taskq__cmd_run(&begin);

@@ -17,6 +17,8 @@
 #include "store/sqlite/fault.h"
 #include "store/sqlite/sql.h"
 
+#include <string.h>
+
 /* "tskq", for file(1) and its like; only ever set in a file that we made ourselves. */
 #define APPLICATION_ID "0x74736b71"
 
@@ -116,6 +118,21 @@ static const char *const migration_1 =
     "INSERT INTO @meta (name, value) VALUES ('last_id', 0);";
 
 static const char *const migrations[TASKQ__SCHEMA_VERSION] = {migration_1};
+
+/* All tables of the migrations above. */
+static const char *const tables[] = {"attempts", "counters", "jobs",     "keys",  "logs",
+                                     "meta",     "payloads", "progress", "queues"};
+
+bool taskq__schema_has(const char *prefix, const char *table)
+{
+    size_t size = strlen(prefix);
+    bool found = false;
+    for (size_t i = 0;
+         i < sizeof(tables) / sizeof(tables[0]) && !found && sqlite3_strnicmp(table, prefix, (int)size) == 0; i++) {
+        found = sqlite3_stricmp(table + size, tables[i]) == 0;
+    }
+    return found;
+}
 
 /* One integer of a text of SQL; *out untouched where there is no row. */
 static int read_int(sqlite3 *sqlite, const char *text, const char *prefix, int64_t *out)

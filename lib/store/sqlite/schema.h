@@ -13,6 +13,9 @@ enum { TASKQ__SCHEMA_VERSION = 1 };
  * newer schema; both versions are in the text. ESTORE: damaged; EBUSY, EUNAVAIL. */
 taskq_status taskq__schema_read(sqlite3 *sqlite, const char *prefix, bool shared, int *out, taskq_error *err);
 
+/* Is it a table of ours, with this prefix? Letters of either case are the same to SQLite. */
+bool taskq__schema_has(const char *prefix, const char *table);
+
 /* Bring the database to TASKQ__SCHEMA_VERSION in one transaction; the same statuses. */
 taskq_status taskq__schema_migrate(sqlite3 *sqlite, const char *prefix, bool shared, taskq_error *err);
 
