@@ -23,8 +23,8 @@ TASKQ_BEGIN_DECLS
 /** As realloc(): `old` NULL allocates, `size` 0 (never with `old` NULL) frees and its result is not looked at. What comes back is aligned for
  * any type; its bytes may be anything. All zero (`resize` NULL): the C library's. */
 typedef struct taskq_allocator {
-    void *(*resize)(void *user, void *old, size_t size);
-    void *user;
+    void *(*resize)(void *user, void *old, size_t size); /**< called from any thread */
+    void *user;                                          /**< handed to it */
 } taskq_allocator;
 #define TASKQ_ALLOCATOR_INIT \
     {                        \

@@ -43,14 +43,14 @@ typedef enum taskq_state {
     TASKQ_STATE_BLOCKED = 3,   /**< waits for other jobs; in this version no job does */
     TASKQ_STATE_RUNNING = 4,   /**< leased to a worker */
     TASKQ_STATE_SUCCEEDED = 5, /**< terminal, as the two below: only a retry leads out of it */
-    TASKQ_STATE_FAILED = 6,
-    TASKQ_STATE_CANCELED = 7
+    TASKQ_STATE_FAILED = 6,    /**< no attempt is left, or one failed for good */
+    TASKQ_STATE_CANCELED = 7   /**< somebody asked for it */
 } taskq_state;
 #define TASKQ_STATE_COUNT 8 /**< the highest state + 1; 0 is none */
 
 /** How an attempt ended. */
 typedef enum taskq_outcome {
-    TASKQ_OUTCOME_NONE = 0,
+    TASKQ_OUTCOME_NONE = 0,      /**< it has not ended */
     TASKQ_OUTCOME_SUCCEEDED = 1, /**< reported */
     TASKQ_OUTCOME_FAILED = 2,    /**< reported */
     TASKQ_OUTCOME_TIMED_OUT = 3, /**< timeout_ms was over: by the sweep, or the report came too late */

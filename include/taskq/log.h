@@ -21,10 +21,10 @@ TASKQ_BEGIN_DECLS
 
 /** How much an event matters. */
 typedef enum taskq_log_level {
-    TASKQ_LOG_DEBUG = 10,
-    TASKQ_LOG_INFO = 20,
-    TASKQ_LOG_WARN = 30,
-    TASKQ_LOG_ERROR = 40
+    TASKQ_LOG_DEBUG = 10, /**< each step */
+    TASKQ_LOG_INFO = 20,  /**< what happens */
+    TASKQ_LOG_WARN = 30,  /**< what somebody should look at */
+    TASKQ_LOG_ERROR = 40  /**< what somebody must look at */
 } taskq_log_level;
 
 /** One field of an event: a text, or a number where text is NULL. */
@@ -56,7 +56,10 @@ typedef struct taskq_log {
 } taskq_log;
 
 /** How a sink writes a line. */
-typedef enum taskq_log_format { TASKQ_LOG_TEXT, TASKQ_LOG_JSON } taskq_log_format;
+typedef enum taskq_log_format {
+    TASKQ_LOG_TEXT, /**< for people */
+    TASKQ_LOG_JSON  /**< an object a line */
+} taskq_log_format;
 
 /** A ready sink: one line an event, whole lines only, to a descriptor that the host owns. Threads: any. */
 typedef struct taskq_log_sink {

@@ -22,8 +22,10 @@
 
 TASKQ_BEGIN_DECLS
 
+/** What moves jobs on one store. */
 typedef struct taskq_scheduler taskq_scheduler;
 
+/** On which store, and how long things take and stay. */
 typedef struct taskq_scheduler_options {
     size_t struct_size;
     taskq_store *store;        /**< required; borrowed until the scheduler is closed */
@@ -58,6 +60,7 @@ TASKQ_API void taskq_scheduler_close(taskq_scheduler *scheduler);
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
 
+/** What a sweep did. */
 typedef struct taskq_sweep_report {
     uint32_t lost, timed_out; /**< attempts that were ended */
     uint32_t made_ready;      /**< scheduled jobs that became due */
@@ -84,6 +87,7 @@ TASKQ_API taskq_status taskq_scheduler_enqueue(taskq_scheduler *scheduler, const
 
 /* ---- workers --------------------------------------------------------------------------------------------------------- */
 
+/** Which jobs, for whom. */
 typedef struct taskq_claim_options {
     size_t struct_size;
     const taskq_text *queues; /**< in order of preference, 32 at most; none: "default" */
@@ -98,7 +102,7 @@ typedef struct taskq_claim_options {
     bool (*gone)(
         void *user); /**< has the client hung up? asked before a job is given to it; may be NULL; must not block, must
                                    not call the scheduler */
-    void *user;
+    void *user;      /**< handed to it */
 } taskq_claim_options;
 #define TASKQ_CLAIM_OPTIONS_INIT                                                              \
     {                                                                                         \
@@ -118,15 +122,17 @@ TASKQ_API taskq_status taskq_scheduler_complete(taskq_scheduler *scheduler, task
                                                 bool json_checked, bool want_jobs, const taskq_claim_options *next,
                                                 taskq_jobs **reported, taskq_jobs **claimed, taskq_error *err);
 
+/** A sign of life for one leased job. */
 typedef struct taskq_heartbeat {
     size_t struct_size;
-    int64_t id, version;
+    int64_t id, version; /**< of the job as it was claimed */
     taskq_text progress; /**< JSON object {"percent", "message"}; size 0: stays as it is */
     taskq_text log;      /**< appended */
     /* out */
-    taskq_status status; /**< OK, ENOTFOUND, ESTALE */
-    int64_t lease_expires_at_ms;
-    bool cancel_requested, quiet;
+    taskq_status status;         /**< OK, ENOTFOUND, ESTALE */
+    int64_t lease_expires_at_ms; /**< Unix time */
+    bool cancel_requested;       /**< somebody asked for it: stop */
+    bool quiet;                  /**< the worker is to claim nothing more */
 } taskq_heartbeat;
 #define TASKQ_HEARTBEAT_INIT                                                           \
     {                                                                                  \
@@ -154,7 +160,12 @@ TASKQ_API taskq_status taskq_scheduler_retry(taskq_scheduler *scheduler, int64_t
 /** Remove an ended job with its attempts and log. ENOTFOUND; ECONFLICT: it has not ended. */
 TASKQ_API taskq_status taskq_scheduler_delete(taskq_scheduler *scheduler, int64_t id, taskq_error *err);
 
-typedef enum taskq_bulk_action { TASKQ_BULK_CANCEL = 1, TASKQ_BULK_RETRY, TASKQ_BULK_DELETE } taskq_bulk_action;
+/** What is done to many. */
+typedef enum taskq_bulk_action {
+    TASKQ_BULK_CANCEL = 1, /**< as taskq_scheduler_cancel */
+    TASKQ_BULK_RETRY,      /**< as taskq_scheduler_retry */
+    TASKQ_BULK_DELETE      /**< as taskq_scheduler_delete */
+} taskq_bulk_action;
 
 /** Do it to every job of `ids` (1000 at most) that fits the filter, or, without ids, to every job that fits the filter, in bounded steps;
  * 10000 jobs at most. What the state forbids is skipped and not counted. `more`: there are others that a further call would change.
@@ -184,15 +195,18 @@ TASKQ_API taskq_status taskq_scheduler_queues(taskq_scheduler *scheduler, const 
 /** What happened since open, and what waits. Plain numbers, read without touching the store. Set struct_size before it is read. */
 typedef struct taskq_scheduler_stats {
     size_t struct_size;
-    uint64_t enqueued, claimed, succeeded, failed_attempts, released, lost, timed_out, canceled, retried, deleted,
-        stale_reports;
-    uint64_t commits, ops; /**< batches committed, the steps of sweeps among them, and ops in them */
-    uint32_t parked;       /**< claims that wait now */
-    /* of the last minute */
-    double enqueued_per_s, claimed_per_s, finished_per_s;
-    int64_t wait_p50_ms, wait_p95_ms, wait_p99_ms; /**< from ready to claimed */
-    int64_t run_p50_ms, run_p95_ms, run_p99_ms;    /**< from claimed to reported */
+    uint64_t enqueued, claimed, succeeded; /**< jobs that were, since open */
+    uint64_t failed_attempts;              /**< reported as failed */
+    uint64_t released, lost, timed_out;    /**< attempts that ended so */
+    uint64_t canceled, retried, deleted;   /**< jobs that were */
+    uint64_t stale_reports;                /**< refused, for their lease was lost */
+    uint64_t commits, ops;                 /**< batches committed, the steps of sweeps among them, and ops in them */
+    uint32_t parked;                       /**< claims that wait now */
+    double enqueued_per_s, claimed_per_s, finished_per_s; /**< in the last minute */
+    int64_t wait_p50_ms, wait_p95_ms, wait_p99_ms;        /**< from ready to claimed, in the last minute */
+    int64_t run_p50_ms, run_p95_ms, run_p99_ms;           /**< from claimed to reported, in the last minute */
 } taskq_scheduler_stats;
+/** Fill `out`. */
 TASKQ_API taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_scheduler_stats *out,
                                                   taskq_error *err);
 

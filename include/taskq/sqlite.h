@@ -19,17 +19,19 @@ TASKQ_BEGIN_DECLS
 
 struct sqlite3;
 
+/** What an answer means. */
 typedef enum taskq_durability {
     TASKQ_DURABILITY_FULL = 0, /**< what is acknowledged is on disk and outlives a power cut */
     TASKQ_DURABILITY_RELAXED =
         1 /**< what is acknowledged outlives a crash of the process; a power cut may take the last seconds */
 } taskq_durability;
 
+/** Which file, and how it is used. */
 typedef struct taskq_sqlite_options {
     size_t struct_size;
     const char *path; /**< the file; made where it is not there. ":memory:" for a store that ends with the process */
-    taskq_durability durability;
-    const char *table_prefix; /**< before every table's name, letters, digits and _, 32 at most; NULL: "taskq_" */
+    taskq_durability durability; /**< what an answer means */
+    const char *table_prefix;    /**< before every table's name, letters, digits and _, 32 at most; NULL: "taskq_" */
     struct sqlite3 *connection; /**< the host's own connection to `path`, in WAL mode, used by the host in a taskq_sqlite_begin
                                      alone while the store is open; borrowed, not closed. NULL: the store opens its own */
     uint32_t reader_count;     /**< reading connections, 1 to 64; 0: 4 */

@@ -20,7 +20,7 @@ TASKQ_BEGIN_DECLS
 
 /** What became of a call. */
 typedef enum taskq_status {
-    TASKQ_OK = 0,
+    TASKQ_OK = 0,          /**< it was done */
     TASKQ_EINVAL = -1,     /**< an argument or a field is out of its range; `field` names it where one is at fault */
     TASKQ_ENOMEM = -2,     /**< no memory; nothing was changed */
     TASKQ_ENOTFOUND = -3,  /**< no such job, queue or file */

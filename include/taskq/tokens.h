@@ -24,10 +24,10 @@ TASKQ_BEGIN_DECLS
 
 /** What a token may do. viewer < producer < admin; a worker claims, reports, beats and releases, and nothing else. */
 typedef enum taskq_role {
-    TASKQ_ROLE_VIEWER = 1,
-    TASKQ_ROLE_PRODUCER = 2,
-    TASKQ_ROLE_WORKER = 3,
-    TASKQ_ROLE_ADMIN = 4
+    TASKQ_ROLE_VIEWER = 1,   /**< reads */
+    TASKQ_ROLE_PRODUCER = 2, /**< enqueues, cancels, retries */
+    TASKQ_ROLE_WORKER = 3,   /**< claims and reports */
+    TASKQ_ROLE_ADMIN = 4     /**< everything */
 } taskq_role;
 
 /** "viewer", "producer", "worker", "admin"; "unknown" for a number that is none. */
@@ -37,8 +37,8 @@ TASKQ_API taskq_status taskq_role_parse(const char *word, taskq_role *out, taskq
 
 enum {
     TASKQ_TOKEN_SECRET_BYTES = 80, /**< room for a secret and its NUL: tq_w_, 64 digits, _, 8 digits of a checksum */
-    TASKQ_TOKEN_QUEUES_MAX = 32,
-    TASKQ_TOKENS_MAX = 1024 /**< in one file */
+    TASKQ_TOKEN_QUEUES_MAX = 32,   /**< that one token may be bound to */
+    TASKQ_TOKENS_MAX = 1024        /**< in one file */
 };
 
 /** An entry of the file. */
@@ -75,7 +75,7 @@ TASKQ_API taskq_status taskq_tokens_revoke(const char *path, const char *name, c
 typedef struct taskq_tokens taskq_tokens;
 /** Read a file. ENOTFOUND: there is none. */
 TASKQ_API taskq_status taskq_tokens_read(const char *path, taskq_tokens **out, taskq_error *err);
-TASKQ_API uint32_t taskq_tokens_count(const taskq_tokens *tokens); /**< 0 for NULL */
+TASKQ_API uint32_t taskq_tokens_count(const taskq_tokens *tokens); /**< how many there are */
 TASKQ_API const taskq_token *taskq_tokens_at(const taskq_tokens *tokens,
                                              uint32_t index); /**< lives as long as they do */
 TASKQ_API void taskq_tokens_free(taskq_tokens *tokens);       /**< NULL is fine */

@@ -12,13 +12,21 @@
 
 TASKQ_BEGIN_DECLS
 
+/** @def TASKQ_VERSION_MAJOR
+ * Raised where a release breaks its users (before 1.0 the minor one is). */
+/** @def TASKQ_VERSION_MINOR
+ * Raised where it adds. */
+/** @def TASKQ_VERSION_PATCH
+ * Raised where it mends. */
 #define TASKQ_VERSION_MAJOR 0
 #define TASKQ_VERSION_MINOR 1
 #define TASKQ_VERSION_PATCH 0
 
+/** @cond */
 #define TASKQ_VERSION__TEXT(x) #x
 #define TASKQ_VERSION__JOIN(major, minor, p) \
     TASKQ_VERSION__TEXT(major) "." TASKQ_VERSION__TEXT(minor) "." TASKQ_VERSION__TEXT(p)
+/** @endcond */
 
 /** "0.1.0": what the program was compiled against. */
 #define TASKQ_VERSION TASKQ_VERSION__JOIN(TASKQ_VERSION_MAJOR, TASKQ_VERSION_MINOR, TASKQ_VERSION_PATCH)

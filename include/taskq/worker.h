@@ -21,8 +21,10 @@
 
 TASKQ_BEGIN_DECLS
 
+/** What asks for jobs and has them done. */
 typedef struct taskq_worker taskq_worker;
 
+/** Whom it asks, for what, and how much at once. */
 typedef struct taskq_worker_options {
     size_t struct_size;
     const char *const *
@@ -73,12 +75,13 @@ TASKQ_API taskq_status taskq_worker_handle(taskq_worker *worker, const char *typ
 /** The job as it was claimed: id, type, queue, payload, attempt, traceparent, created_at_ms, ...; without attempts and log. */
 TASKQ_API const taskq_job *taskq_run_job(const taskq_run *run);
 
+/** Why a handler should stop. */
 typedef enum taskq_run_reason {
-    TASKQ_RUN_GOES_ON = 0,
-    TASKQ_RUN_CANCELED,  /**< somebody asked for it */
-    TASKQ_RUN_LOST,      /**< the lease is lost: somebody else may have the job; what is reported will be refused */
-    TASKQ_RUN_TIMED_OUT, /**< timeout_ms is over */
-    TASKQ_RUN_STOPPING   /**< the worker ends; the job is released when the handler returns without success */
+    TASKQ_RUN_GOES_ON = 0, /**< it should not */
+    TASKQ_RUN_CANCELED,    /**< somebody asked for it */
+    TASKQ_RUN_LOST,        /**< the lease is lost: somebody else may have the job; what is reported will be refused */
+    TASKQ_RUN_TIMED_OUT,   /**< timeout_ms is over */
+    TASKQ_RUN_STOPPING     /**< the worker ends; the job is released when the handler returns without success */
 } taskq_run_reason;
 
 /** Should the handler stop? Cheap: ask often. */
@@ -109,6 +112,7 @@ TASKQ_API void taskq_run_retry_in(taskq_run *run, int64_t delay_ms);
 /** `sleep`: payload {"duration_ms": 1000}. */
 TASKQ_API taskq_status taskq_worker_handle_sleep(taskq_worker *worker, taskq_error *err);
 
+/** Which addresses jobs of the type http may reach. */
 typedef struct taskq_http_options {
     size_t struct_size;
     bool allow_private; /**< private, loopback and link-local addresses too */
@@ -118,7 +122,7 @@ typedef struct taskq_http_options {
      * connected to, on every hop; everything is copied. */
     const char *const *allow;
     uint32_t allow_count;
-    const char *const *deny;
+    const char *const *deny; /**< as `allow` */
     uint32_t deny_count;
 } taskq_http_options;
 #define TASKQ_HTTP_OPTIONS_INIT                                    \
@@ -132,6 +136,7 @@ TASKQ_API taskq_status taskq_worker_handle_http(taskq_worker *worker, const task
 /** `file`: file operations below the directory `root`. ENOTFOUND, EINVAL: no such directory. EUNAVAIL: this system has no openat2. */
 TASKQ_API taskq_status taskq_worker_handle_file(taskq_worker *worker, const char *root, taskq_error *err);
 
+/** What jobs of the type file may do. */
 typedef struct taskq_file_options {
     size_t struct_size;
     /** The largest file that a job may make, copy or add up: a sparse file says that it is huge and costs nothing until it is read. 0: 1 GiB. */
@@ -173,10 +178,10 @@ TASKQ_API int taskq_worker_fd(const taskq_worker *worker);
 /** What it does now, and what it has done since it was opened. Set struct_size before it is read. */
 typedef struct taskq_worker_stats {
     size_t struct_size;
-    uint32_t running;         /**< handlers that have not returned */
-    uint32_t reports_waiting; /**< ended jobs whose report no server has taken yet */
-    uint64_t claimed, succeeded, failed, released, lost;
-    uint64_t report_retries; /**< reports that had to be sent again */
+    uint32_t running;                                    /**< handlers that have not returned */
+    uint32_t reports_waiting;                            /**< ended jobs whose report no server has taken yet */
+    uint64_t claimed, succeeded, failed, released, lost; /**< jobs that were */
+    uint64_t report_retries;                             /**< reports that had to be sent again */
 } taskq_worker_stats;
 /** Any thread. */
 TASKQ_API void taskq_worker_read_stats(const taskq_worker *worker, taskq_worker_stats *out);
