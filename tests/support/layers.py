@@ -12,8 +12,9 @@ NEEDS = {
     "scheduler": ["core", "store", "scheduler"],
     "server": ["core", "wire", "store", "scheduler", "server"],
     "worker": ["core", "wire", "worker"],
+    "store/postgres": ["core", "store", "postgres"],
 }
-PUBLIC = {"store": "store", "sqlite": "store", "sys/store": "core", "scheduler": "scheduler", "server": "server", "tokens": "server",
+PUBLIC = {"store": "store", "sqlite": "store", "postgres": "store/postgres", "sys/store": "core", "scheduler": "scheduler", "server": "server", "tokens": "server",
           "client": "worker", "worker": "worker"}
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
@@ -29,6 +30,7 @@ while waiting:
     text = path.read_text(encoding="utf-8")
     for name in re.findall(r'^\s*#\s*include\s*"([^"]+)"', text, re.MULTILINE):
         found.update(NEEDS.get(name.split("/")[0], []))
+        found.update(NEEDS.get("/".join(name.split("/")[:2]), []))
         waiting += [TESTS / name, path.parent / name]
     for header in re.findall(r"^\s*#\s*include\s*<taskq/([\w/]+)\.h>", text, re.MULTILINE):
         found.update(NEEDS[PUBLIC.get(header, "core")])

@@ -8,12 +8,14 @@
  */
 #include "store/postgres/schema.h"
 
-static const char migration_1[] =
-    "CREATE TABLE @meta (name text PRIMARY KEY, value bigint NOT NULL);\n"
+/* One statement each. */
+static const char *const migration_1[] = {
+    "CREATE TABLE @meta (name text COLLATE \"C\" PRIMARY KEY, value bigint NOT NULL)",
+    /* Names and keys are compared as bytes: the order of a language changes with the C library, and indexes break. */
     /* The one clock of all servers. */
     "CREATE FUNCTION @now_ms() RETURNS bigint LANGUAGE sql VOLATILE PARALLEL SAFE\n"
-    "    AS 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint';\n"
-    "CREATE SEQUENCE @job_ids AS bigint;\n"
+    "    AS 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint'",
+    "CREATE SEQUENCE @job_ids AS bigint",
     /* Narrow and hot: the only table that moves rewrite. Room in its pages and early vacuums keep it so. */
     "CREATE TABLE @jobs (\n"
     "    id bigint PRIMARY KEY,\n"
@@ -43,24 +45,24 @@ static const char migration_1[] =
     "    state smallint NOT NULL,\n"
     "    claimable boolean NOT NULL,\n" /* stands in the ready indexes */
     "    cancel_requested boolean NOT NULL DEFAULT false,\n"
-    "    queue text NOT NULL,\n"
-    "    type text NOT NULL,\n"
-    "    batch text,\n"
-    "    unique_key text,\n"
-    "    live_key text,\n" /* the same until the job has ended */
-    "    worker text,\n"
-    "    poll text\n" /* of the claim that has the lease */
+    "    queue text COLLATE \"C\" NOT NULL,\n"
+    "    type text COLLATE \"C\" NOT NULL,\n"
+    "    batch text COLLATE \"C\",\n"
+    "    unique_key text COLLATE \"C\",\n"
+    "    live_key text COLLATE \"C\",\n" /* the same until the job has ended */
+    "    worker text COLLATE \"C\",\n"
+    "    poll text COLLATE \"C\"\n" /* of the claim that has the lease */
     ") WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,\n"
-    "    autovacuum_analyze_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 0);\n"
-    "CREATE INDEX jobs_ready_any ON @jobs (queue, priority DESC, run_at, id) WHERE claimable;\n"
-    "CREATE INDEX jobs_ready_type ON @jobs (queue, type, priority DESC, run_at, id) WHERE claimable;\n"
-    "CREATE INDEX jobs_expires ON @jobs (expires_at) WHERE expires_at IS NOT NULL;\n"
-    "CREATE INDEX jobs_run_due ON @jobs (run_due) WHERE run_due IS NOT NULL;\n"
-    "CREATE INDEX jobs_backoff_due ON @jobs (backoff_due) WHERE backoff_due IS NOT NULL;\n"
-    "CREATE UNIQUE INDEX jobs_live_key ON @jobs (queue, live_key) WHERE live_key IS NOT NULL;\n"
-    "CREATE INDEX jobs_poll ON @jobs (poll, worker) WHERE poll IS NOT NULL;\n"
-    "CREATE INDEX jobs_done ON @jobs (done_at) WHERE done_at IS NOT NULL;\n"
-    "CREATE INDEX jobs_failed ON @jobs (failed_at) WHERE failed_at IS NOT NULL;\n"
+    "    autovacuum_analyze_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 0)",
+    "CREATE INDEX jobs_ready_any ON @jobs (queue, priority DESC, run_at, id) WHERE claimable",
+    "CREATE INDEX jobs_ready_type ON @jobs (queue, type, priority DESC, run_at, id) WHERE claimable",
+    "CREATE INDEX jobs_expires ON @jobs (expires_at) WHERE expires_at IS NOT NULL",
+    "CREATE INDEX jobs_run_due ON @jobs (run_due) WHERE run_due IS NOT NULL",
+    "CREATE INDEX jobs_backoff_due ON @jobs (backoff_due) WHERE backoff_due IS NOT NULL",
+    "CREATE UNIQUE INDEX jobs_live_key ON @jobs (queue, live_key) WHERE live_key IS NOT NULL",
+    "CREATE INDEX jobs_poll ON @jobs (poll, worker) WHERE poll IS NOT NULL",
+    "CREATE INDEX jobs_done ON @jobs (done_at) WHERE done_at IS NOT NULL",
+    "CREATE INDEX jobs_failed ON @jobs (failed_at) WHERE failed_at IS NOT NULL",
     /* Written once. */
     "CREATE TABLE @payloads (\n"
     "    id bigint PRIMARY KEY,\n"
@@ -68,52 +70,54 @@ static const char migration_1[] =
     "    tags text,\n" /* names, a space between */
     "    traceparent text,\n"
     "    payload text NOT NULL\n"
-    ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);\n"
+    ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0)",
     /* One row for each ended attempt, by the version that its lease had. */
     "CREATE TABLE @attempts (\n"
     "    job_id bigint NOT NULL,\n"
     "    version bigint NOT NULL,\n"
     "    attempt integer NOT NULL,\n"
     "    outcome smallint NOT NULL,\n"
-    "    worker text,\n"
+    "    worker text COLLATE \"C\",\n"
     "    started_at bigint,\n"
     "    finished_at bigint NOT NULL,\n"
     "    digest bigint,\n" /* of the report that ended it; NULL: none did */
     "    text text,\n"     /* result or error */
     "    PRIMARY KEY (job_id, version)\n"
-    ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);\n"
+    ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0)",
     "CREATE TABLE @progress (id bigint PRIMARY KEY, progress text NOT NULL)\n"
-    "    WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);\n"
+    "    WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0)",
     /* In pieces, so that a line more does not rewrite 64 KiB; end_at counts the bytes from the first one ever. */
     "CREATE TABLE @logs (\n"
     "    job_id bigint NOT NULL,\n"
     "    end_at bigint NOT NULL,\n"
     "    chunk bytea NOT NULL,\n"
     "    PRIMARY KEY (job_id, end_at)\n"
-    ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);\n"
-    "CREATE TABLE @queues (name text PRIMARY KEY, paused boolean NOT NULL DEFAULT false);\n"
+    ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0)",
+    "CREATE TABLE @queues (name text COLLATE \"C\" PRIMARY KEY, paused boolean NOT NULL DEFAULT false)",
     /* Differences, appended by every batch and folded together later: a row a queue and state would be one that every server waits for. */
     "CREATE TABLE @counters (\n"
-    "    queue text NOT NULL,\n"
+    "    queue text COLLATE \"C\" NOT NULL,\n"
     "    state smallint NOT NULL,\n"
     "    n bigint NOT NULL\n"
-    ") WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);\n"
-    "CREATE INDEX counters_queue ON @counters (queue, state);\n"
+    ") WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0)",
+    "CREATE INDEX counters_queue ON @counters (queue, state)",
     "CREATE TABLE @keys (\n"
-    "    key text PRIMARY KEY,\n"
+    "    key text COLLATE \"C\" PRIMARY KEY,\n"
     "    digest bigint NOT NULL,\n"
     "    expires_at bigint NOT NULL,\n"
     "    jobs bytea NOT NULL\n" /* eight bytes a job: id * 2 + made */
-    ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);\n"
-    "CREATE INDEX keys_expires ON @keys (expires_at);\n"
+    ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0)",
+    "CREATE INDEX keys_expires ON @keys (expires_at)",
     /* One row a batch that was committed, for as long as anybody may ask whether it was. */
     "CREATE TABLE @batches (\n"
     "    server bigint NOT NULL,\n" /* drawn when a store is opened */
     "    number bigint NOT NULL,\n"
     "    at bigint NOT NULL,\n"
     "    PRIMARY KEY (server, number)\n"
-    ") WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);\n"
-    "CREATE INDEX batches_at ON @batches (at);\n"
-    "INSERT INTO @meta (name, value) VALUES ('schema', 1);\n";
+    ") WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0)",
+    "CREATE INDEX batches_at ON @batches (at)",
+    "INSERT INTO @meta (name, value) VALUES ('schema', 1)",
+    NULL,
+};
 
-const char *const taskq__pg_migrations[TASKQ__PG_SCHEMA_VERSION] = {migration_1};
+const char *const *const taskq__pg_migrations[TASKQ__PG_SCHEMA_VERSION] = {migration_1};

@@ -10,7 +10,7 @@
 
 enum { TASKQ__PG_SCHEMA_VERSION = 1, TASKQ__PG_SCHEMA_BYTES_MAX = 48 };
 
-/* Each brings the schema from its index to the version after; '@' stands for the schema and a dot. */
-extern const char *const taskq__pg_migrations[TASKQ__PG_SCHEMA_VERSION];
+/* Each brings the schema from its index to the version after: statements, then NULL; '@' stands for the schema, quoted, and a dot. */
+extern const char *const *const taskq__pg_migrations[TASKQ__PG_SCHEMA_VERSION];
 
 #endif

@@ -1,21 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 /* Every statement of the PostgreSQL store, named in one place, so that a test can explain each of them. '@' stands for the
- * schema and a dot. Those that write or find many rows take them as arrays. */
+ * schema, quoted, and a dot. Those that write or find many rows take them as arrays. */
 #ifndef TASKQ_STORE_POSTGRES_SQL_H
 #define TASKQ_STORE_POSTGRES_SQL_H
 
+#include <taskq/alloc.h>
+
 typedef enum taskq__pg_sql {
+    /* sql_reads.c: transactions, reads, upkeep */
     TASKQ__PG_SQL_BEGIN,
     TASKQ__PG_SQL_COMMIT,
     TASKQ__PG_SQL_ROLLBACK,
+    TASKQ__PG_SQL_SETTINGS,
+    TASKQ__PG_SQL_BEGIN_READ,
+    TASKQ__PG_SQL_GET,
+    TASKQ__PG_SQL_GET_ATTEMPTS,
+    TASKQ__PG_SQL_GET_LOG,
+    TASKQ__PG_SQL_LIST,
+    TASKQ__PG_SQL_LIST_EDGE,
+    TASKQ__PG_SQL_QUEUE_READ,
+    TASKQ__PG_SQL_QUEUES_READ,
+    TASKQ__PG_SQL_NEXT_DUE,
+    TASKQ__PG_SQL_PING,
+    TASKQ__PG_SQL_NOTIFY,
+    TASKQ__PG_SQL_FOLD_COUNTERS,
+    TASKQ__PG_SQL_FORGET_BATCHES,
+    TASKQ__PG_SQL_HELD_SNAPSHOT,
+    TASKQ__PG_SQL_DEAD_ROWS,
+    TASKQ__PG_SQL_OF_COMMIT, /* not a statement: here begin those of sql_commit.c */
+
+    /* sql_commit.c: what a batch reads and writes; each number follows the one before */
+    TASKQ__PG_SQL_BATCH_NOTE = TASKQ__PG_SQL_OF_COMMIT,
     TASKQ__PG_SQL_COUNT
 } taskq__pg_sql;
 
 typedef struct taskq__pg_sql_text {
-    const char *name; /* also the prepared statement's, after "taskq_" */
+    const char *name; /* also the prepared statement's, after "taskq_"; errors name what was being done by it */
     const char *text;
 } taskq__pg_sql_text;
 
+extern const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_COMMIT];
+extern const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQL_OF_COMMIT];
+
 const taskq__pg_sql_text *taskq__pg_sql_at(taskq__pg_sql which);
+
+/* The text with the schema put in, the allocator's memory; NULL: none. */
+char *taskq__pg_sql_expand(const char *text, const char *schema, const taskq_allocator *allocator);
 
 #endif

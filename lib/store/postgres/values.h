@@ -40,6 +40,7 @@ void taskq__pg_params_init(taskq__pg_params *params, taskq_arena *arena);
 void taskq__pg_param_int(taskq__pg_params *params, int64_t value);
 void taskq__pg_param_text(taskq__pg_params *params, taskq_text value);
 void taskq__pg_param_bytes(taskq__pg_params *params, taskq_text value);
+void taskq__pg_param_null(taskq__pg_params *params);
 
 /* Columns: declare each with its type (each the next parameter), then give the rows' values in the order of the columns. Values are copied. */
 void taskq__pg_params_column(taskq__pg_params *params, taskq__pg_value_type type);

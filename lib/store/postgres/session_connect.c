@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connecting without ever being held: libpq's own connect_timeout does not count here (it is for PQconnectdb), and one host
+ * that swallows packets must not use up the time of the others, so hosts are tried in turn, each with its share of what is
+ * left. Only the resolver is beyond reach: it is the C library's and blocks. A connection that is there is set up at once.
+ */
+#include "store/postgres/session_inner.h"
+
+#include "core/fail.h"
+#include "core/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { HOSTS_MAX = 64, HOST_BYTES_MAX = 1024 };
+
+int64_t taskq__pg_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int taskq__pg_wait(int fd, short events, int64_t deadline_ms)
+{
+    for (;;) {
+        int64_t left = deadline_ms - taskq__pg_now_ms();
+        struct pollfd one = {.fd = fd, .events = events};
+        int rc = poll(&one, 1, left > 0 ? (int)left : 0);
+        if (rc > 0) {
+            return one.revents;
+        }
+        if (rc == 0 && deadline_ms <= taskq__pg_now_ms()) {
+            return 0;
+        }
+        if (rc < 0 && errno != EINTR) {
+            return -errno;
+        }
+    }
+}
+
+taskq_status taskq__pg_fail_libpq(taskq_error *err, const char *doing, const char *text)
+{
+    char line[TASKQ_ERROR_TEXT_MAX];
+    size_t size = strnlen(text, sizeof(line) - 1);
+    memcpy(line, text, size);
+    while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == ' ')) {
+        size--;
+    }
+    line[size] = '\0';
+    for (size_t i = 0; i < size; i++) {
+        line[i] = (char)(line[i] == '\n' || line[i] == '\t' ? ' ' : line[i]);
+    }
+    return taskq__fail(err, TASKQ_EUNAVAIL, "%s: %s", doing, size == 0 ? "the connection is lost" : line);
+}
+
+/* libpq would print them. */
+static void ignore_notice(void *user, const PGresult *result)
+{
+    (void)user;
+    (void)result;
+}
+
+static taskq_status await_connection(PGconn *conn, int64_t deadline_ms, taskq_error *err)
+{
+    PostgresPollingStatusType want = PGRES_POLLING_WRITING;
+    while (want != PGRES_POLLING_OK) {
+        if (want == PGRES_POLLING_FAILED || PQstatus(conn) == CONNECTION_BAD) {
+            return taskq__pg_fail_libpq(err, "connecting to PostgreSQL", PQerrorMessage(conn));
+        }
+        int rc = taskq__pg_wait(PQsocket(conn), want == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms);
+        if (rc == 0) {
+            const char *host = PQhost(conn);
+            return taskq__fail(err, TASKQ_EUNAVAIL, "connecting to PostgreSQL: no answer from %s in time",
+                               host == NULL || host[0] == '\0' ? "the server" : host);
+        }
+        if (rc < 0) {
+            return taskq__fail(err, TASKQ_EUNAVAIL, "connecting to PostgreSQL: %s", strerror(-rc));
+        }
+        want = PQconnectPoll(conn);
+    }
+    return TASKQ_OK;
+}
+
+/* ---- hosts in turn --------------------------------------------------------------------------------------------------- */
+
+typedef struct host {
+    char name[HOST_BYTES_MAX], address[HOST_BYTES_MAX], port[16];
+} host;
+
+/* The lists in the connection string that belong together; NULL: there is none. */
+typedef struct hosts {
+    const char *names, *addresses, *ports, *attributes;
+    uint32_t count;
+} hosts;
+
+static uint32_t count_of_list(const char *list)
+{
+    uint32_t count = 1;
+    for (const char *at = list; *at != '\0'; at++) {
+        count += *at == ',';
+    }
+    return count;
+}
+
+static void find_hosts(const PQconninfoOption *given, hosts *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (; given->keyword != NULL; given++) {
+        const char *value = given->val == NULL || given->val[0] == '\0' ? NULL : given->val;
+        if (strcmp(given->keyword, "host") == 0) {
+            out->names = value;
+        } else if (strcmp(given->keyword, "hostaddr") == 0) {
+            out->addresses = value;
+        } else if (strcmp(given->keyword, "port") == 0) {
+            out->ports = value;
+        } else if (strcmp(given->keyword, "target_session_attrs") == 0) {
+            out->attributes = value;
+        }
+    }
+    const char *list = out->addresses != NULL ? out->addresses : out->names;
+    out->count = list == NULL ? 1 : count_of_list(list);
+}
+
+/* The element of that index; of a list with one element alone that one. false: too long, or not there. */
+static bool element_of(const char *list, uint32_t index, char *out, size_t room)
+{
+    if (list == NULL) {
+        out[0] = '\0';
+        return true;
+    }
+    if (index > 0 && strchr(list, ',') == NULL) {
+        index = 0;
+    }
+    for (; index > 0; index--) {
+        list = strchr(list, ',');
+        if (list == NULL) {
+            return false;
+        }
+        list++;
+    }
+    size_t size = strcspn(list, ",");
+    if (size >= room) {
+        return false;
+    }
+    memcpy(out, list, size);
+    out[size] = '\0';
+    return true;
+}
+
+static taskq_status connect_host(taskq__pg_session *session, const hosts *all, uint32_t index, const char *attributes,
+                                 int64_t deadline_ms, taskq_error *err)
+{
+    host one;
+    if (!element_of(all->names, index, one.name, sizeof(one.name)) ||
+        !element_of(all->addresses, index, one.address, sizeof(one.address)) ||
+        !element_of(all->ports, index, one.port, sizeof(one.port))) {
+        return taskq__fail(err, TASKQ_EINVAL, "the connection string's hosts and ports are not the same in number");
+    }
+    /* What is after dbname overrides what is in the string, what is before it gives way. */
+    const char *keywords[] = {"fallback_application_name",
+                              "keepalives_idle",
+                              "keepalives_interval",
+                              "keepalives_count",
+                              "dbname",
+                              "client_encoding",
+                              "target_session_attrs",
+                              NULL,
+                              NULL,
+                              NULL,
+                              NULL};
+    const char *values[] = {
+        session->options.role, "30", "10", "3", session->options.conninfo, "UTF8", attributes, NULL, NULL, NULL, NULL};
+    if (all->count > 1) {
+        int at = 7;
+        const char *own[][2] = {{"host", one.name}, {"hostaddr", one.address}, {"port", one.port}};
+        for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+            if (own[i][1][0] != '\0') {
+                keywords[at] = own[i][0];
+                values[at++] = own[i][1];
+            }
+        }
+    }
+    PGconn *conn = PQconnectStartParams(keywords, values, 1);
+    if (conn == NULL) {
+        return taskq__fail_memory(err);
+    }
+    PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    taskq_status status = await_connection(conn, deadline_ms, err);
+    if (status != TASKQ_OK) {
+        PQfinish(conn);
+        return status;
+    }
+    session->conn = conn;
+    return TASKQ_OK;
+}
+
+static taskq_status connect_any(taskq__pg_session *session, const hosts *all, const char *attributes,
+                                int64_t deadline_ms, taskq_error *err)
+{
+    taskq_status status = TASKQ_EUNAVAIL;
+    for (uint32_t i = 0; i < all->count && session->conn == NULL; i++) {
+        int64_t now = taskq__pg_now_ms();
+        int64_t share = deadline_ms > now ? (deadline_ms - now) / (all->count - i) : 0;
+        status = connect_host(session, all, i, attributes, now + share, err);
+    }
+    return status;
+}
+
+/* ---- set up ------------------------------------------------------------------------------------------------------------ */
+
+static taskq_status check_server(PGconn *conn, taskq_error *err)
+{
+    const char *encoding = PQparameterStatus(conn, "server_encoding");
+    if (PQserverVersion(conn) < TASKQ__PG_VERSION_MIN) {
+        return taskq__fail(err, TASKQ_EINVAL, "PostgreSQL %d is too old: %d at least", PQserverVersion(conn) / 10000,
+                           TASKQ__PG_VERSION_MIN / 10000);
+    }
+    if (encoding != NULL && strcmp(encoding, "UTF8") != 0) {
+        return taskq__fail(err, TASKQ_EINVAL, "the database's encoding is %s: it must be UTF8", encoding);
+    }
+    return TASKQ_OK;
+}
+
+static taskq_status set_up(taskq__pg_session *session, taskq_error *err)
+{
+    taskq_status status = check_server(session->conn, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    if (PQsetnonblocking(session->conn, 1) != 0 || PQenterPipelineMode(session->conn) != 1) {
+        return taskq__pg_fail_libpq(err, "setting up the connection", PQerrorMessage(session->conn));
+    }
+    if (session->options.pooled) {
+        return TASKQ_OK; /* another transaction may run in another session: each sets up its own */
+    }
+    static const char for_session[] = {0, 0, 0, 0, 0, 0, 0, 0};
+    taskq__pg_params params = {.count = 1, .values = {for_session}, .lengths = {8}};
+    taskq__pg_session_send(session, TASKQ__PG_SQL_SETTINGS, &params);
+    status = taskq__pg_session_sync(session, err);
+    if (status == TASKQ_OK) {
+        status = taskq__pg_session_skip(session, err);
+    }
+    return status == TASKQ_OK ? taskq__pg_session_end(session, err) : status;
+}
+
+taskq_status taskq__pg_connect(taskq__pg_session *session, int64_t deadline_ms, taskq_error *err)
+{
+    char *text = NULL;
+    PQconninfoOption *given = PQconninfoParse(session->options.conninfo, &text);
+    if (given == NULL) {
+        taskq_status status =
+            text == NULL ? taskq__fail_memory(err) : taskq__pg_fail_libpq(err, "the connection string", text);
+        PQfreemem(text);
+        return status;
+    }
+    hosts all;
+    find_hosts(given, &all);
+    taskq_status status;
+    if (all.count > HOSTS_MAX) {
+        status =
+            taskq__fail(err, TASKQ_EINVAL, "the connection string names %u hosts, %d at most", all.count, HOSTS_MAX);
+    } else if (all.attributes != NULL && strcmp(all.attributes, "prefer-standby") == 0) {
+        /* The preference is for one among all, and libpq sees one of them at a time. */
+        int64_t now = taskq__pg_now_ms();
+        status = connect_any(session, &all, "standby", now + (deadline_ms - now) / 2, err);
+        if (status != TASKQ_OK) {
+            status = connect_any(session, &all, "any", deadline_ms, err);
+        }
+    } else {
+        status = connect_any(session, &all, all.attributes == NULL ? "read-write" : all.attributes, deadline_ms, err);
+    }
+    PQconninfoFree(given);
+    if (status == TASKQ_OK) {
+        status = set_up(session, err);
+        if (status != TASKQ_OK) {
+            taskq__pg_session_drop(session);
+        }
+    }
+    return status;
+}
