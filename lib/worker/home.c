@@ -31,7 +31,7 @@ void taskq__home_advance(taskq_worker *worker, int64_t now_ms, int64_t *next_in_
         }
         return;
     }
-    taskq__buf_init(&body, NULL, sizeof(nothing));
+    taskq__buf_init(&body, &worker->allocator, sizeof(nothing));
     taskq__buf_add_string(&body, nothing);
     worker->home_exchange = taskq__worker_post(worker, server, "/jobs/complete", &body, PATIENCE_MS, home_done, worker);
     taskq__buf_clear(&body);
