@@ -76,7 +76,7 @@ static int create(cli_call *cli, const char *path)
     }
     taskq_status status = taskq_role_parse(role, &token.role, &err);
     if (status == TASKQ_OK) {
-        status = taskq_tokens_create(path, &token, secret, &err);
+        status = taskq_tokens_create(path, NULL, &token, secret, &err);
     }
     return finish(status, &err, secret);
 }
@@ -89,7 +89,7 @@ static int rotate(cli_call *cli, const char *path)
     if (name == NULL) {
         return cli_usage("token rotate needs --name");
     }
-    taskq_status status = taskq_tokens_rotate(path, name, options_number(cli->opts, "overlap"), secret, &err);
+    taskq_status status = taskq_tokens_rotate(path, NULL, name, options_number(cli->opts, "overlap"), secret, &err);
     return finish(status, &err, secret);
 }
 
@@ -101,7 +101,7 @@ static int revoke(cli_call *cli, const char *path)
     if (name == NULL) {
         return cli_usage("token revoke needs --name");
     }
-    taskq_status status = taskq_tokens_revoke(path, name, options_string(cli->opts, "id"), &revoked, &err);
+    taskq_status status = taskq_tokens_revoke(path, NULL, name, options_string(cli->opts, "id"), &revoked, &err);
     if (status != TASKQ_OK) {
         return cli_fail(status, &err);
     }
@@ -146,7 +146,7 @@ static int list(cli_call *cli, const char *path)
 {
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_tokens *tokens = NULL;
-    taskq_status status = taskq_tokens_read(path, &tokens, &err);
+    taskq_status status = taskq_tokens_read(path, NULL, &tokens, &err);
     if (status != TASKQ_OK) {
         return cli_fail(status, &err);
     }

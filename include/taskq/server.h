@@ -43,11 +43,12 @@ typedef struct taskq_server_options {
     uint32_t worker_polls_max;          /**< held polls of one worker, 1 to 10000; 0: 64 */
     const char *const *trusted_proxies; /**< networks ("10.0.0.0/8") whose X-Forwarded-For says who asks; 64 at most */
     uint32_t trusted_proxy_count;
+    taskq_allocator allocator; /**< zeroed: the C library's; civetweb and OpenSSL have their own (see <taskq/alloc.h>) */
 } taskq_server_options;
 #define TASKQ_SERVER_OPTIONS_INIT                                                                                  \
     {                                                                                                              \
         sizeof(taskq_server_options), NULL, NULL, 0, {0, NULL, NULL, (taskq_log_level)0}, false, 0, 0, 0, 0, NULL, \
-            NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0                                                         \
+            NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, TASKQ_ALLOCATOR_INIT                                   \
     }
 
 /** Would these options do? Reads the tokens and the certificates; starts nothing; the scheduler may be missing still. EINVAL, and what

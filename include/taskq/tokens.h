@@ -7,6 +7,7 @@
  * somebody else than root and this process, is refused. Every change writes a new file beside it and puts that in its place in one step, so
  * a reader sees the old file or the new one; writers wait for each other.
  * A name has one entry, or several for a while after it was rotated: each with a secret and an id of its own.
+ * `allocator` is where the memory of a call, and of what it hands out, comes from; NULL: the C library.
  * Threads: any. Failures leave the file as it was. Any call may give EINVAL (an argument), ESYNTAX (the file cannot be read, the line is
  * named), EDENIED (its mode or owner), EUNAVAIL (the system said no), ENOMEM.
  */
@@ -17,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <taskq/alloc.h>
 #include <taskq/export.h>
 #include <taskq/status.h>
 
@@ -59,23 +61,24 @@ typedef struct taskq_token {
     }
 
 /** Add a token; makes the file where it is not there. EEXISTS: the name is taken (revoke it first). The caller wipes `secret`. */
-TASKQ_API taskq_status taskq_tokens_create(const char *path, const taskq_token *token,
+TASKQ_API taskq_status taskq_tokens_create(const char *path, const taskq_allocator *allocator, const taskq_token *token,
                                            char secret[TASKQ_TOKEN_SECRET_BYTES], taskq_error *err);
 
 /** A new secret for the name, with the same role, queues and length of life. What it has had until now goes on for `overlap_ms`, so that
  * its users can change over one by one; 0: ends now. ENOTFOUND. */
-TASKQ_API taskq_status taskq_tokens_rotate(const char *path, const char *name, int64_t overlap_ms,
-                                           char secret[TASKQ_TOKEN_SECRET_BYTES], taskq_error *err);
+TASKQ_API taskq_status taskq_tokens_rotate(const char *path, const taskq_allocator *allocator, const char *name,
+                                           int64_t overlap_ms, char secret[TASKQ_TOKEN_SECRET_BYTES], taskq_error *err);
 
 /** Take out every secret of the name; or, with `id`, that one alone. ENOTFOUND. `revoked` may be NULL. */
-TASKQ_API taskq_status taskq_tokens_revoke(const char *path, const char *name, const char *id, uint32_t *revoked,
-                                           taskq_error *err);
+TASKQ_API taskq_status taskq_tokens_revoke(const char *path, const taskq_allocator *allocator, const char *name,
+                                           const char *id, uint32_t *revoked, taskq_error *err);
 
 /** All that is in a file. */
 typedef struct taskq_tokens taskq_tokens;
 /** Read a file. ENOTFOUND: there is none. */
-TASKQ_API taskq_status taskq_tokens_read(const char *path, taskq_tokens **out, taskq_error *err);
-TASKQ_API uint32_t taskq_tokens_count(const taskq_tokens *tokens); /**< how many there are */
+TASKQ_API taskq_status taskq_tokens_read(const char *path, const taskq_allocator *allocator, taskq_tokens **out,
+                                         taskq_error *err);
+TASKQ_API uint32_t taskq_tokens_count(const taskq_tokens *tokens); /**< 0 for NULL */
 TASKQ_API const taskq_token *taskq_tokens_at(const taskq_tokens *tokens,
                                              uint32_t index); /**< lives as long as they do */
 TASKQ_API void taskq_tokens_free(taskq_tokens *tokens);       /**< NULL is fine */

@@ -19,6 +19,7 @@
 #include <taskq/server.h>
 
 struct taskq_server {
+    taskq_allocator allocator;
     taskq_scheduler *scheduler;
     taskq_log log;
     taskq_clock clock;

@@ -7,20 +7,22 @@
  */
 #include "server/auth.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "core/log.h"
 #include "core/text.h"
 #include "server/api.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 /* ---- the tokens ---------------------------------------------------------------------------------------------------------------- */
 
-taskq_status taskq__auth_open(taskq__auth *auth, const char *path, uint64_t seed, taskq_error *err)
+taskq_status taskq__auth_open(taskq__auth *auth, const taskq_allocator *a, const char *path, uint64_t seed,
+                              taskq_error *err)
 {
+    auth->allocator = a;
     auth->path = NULL;
     auth->tokens = NULL;
     atomic_init(&auth->reloads, 0);
@@ -34,9 +36,9 @@ taskq_status taskq__auth_open(taskq__auth *auth, const char *path, uint64_t seed
     if (path == NULL) {
         return TASKQ_OK;
     }
-    auth->path = strdup(path);
-    taskq_status status =
-        auth->path != NULL ? taskq_tokens_read(auth->path, &auth->tokens, err) : taskq__fail_memory(err);
+    auth->path = taskq__strdup(a, path);
+    taskq_status status = auth->path != NULL ? taskq_tokens_read(auth->path, auth->allocator, &auth->tokens, err)
+                                             : taskq__fail_memory(err);
     if (status != TASKQ_OK) {
         taskq__auth_close(auth);
     }
@@ -46,7 +48,7 @@ taskq_status taskq__auth_open(taskq__auth *auth, const char *path, uint64_t seed
 void taskq__auth_close(taskq__auth *auth)
 {
     taskq_tokens_free(auth->tokens);
-    free((char *)(uintptr_t)auth->path);
+    taskq__free(auth->allocator, (char *)(uintptr_t)auth->path);
     taskq__throttle_clear(&auth->throttle);
     pthread_rwlock_destroy(&auth->lock);
 }
@@ -54,7 +56,7 @@ void taskq__auth_close(taskq__auth *auth)
 taskq_status taskq__auth_reload(taskq__auth *auth, taskq_error *err)
 {
     taskq_tokens *fresh = NULL;
-    taskq_status status = auth->path != NULL ? taskq_tokens_read(auth->path, &fresh, err) : TASKQ_OK;
+    taskq_status status = auth->path != NULL ? taskq_tokens_read(auth->path, auth->allocator, &fresh, err) : TASKQ_OK;
     if (status != TASKQ_OK || auth->path == NULL) {
         return status;
     }

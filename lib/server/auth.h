@@ -18,6 +18,7 @@ typedef struct taskq__identity {
 } taskq__identity;
 
 typedef struct taskq__auth {
+    const taskq_allocator *allocator;
     const char *path; /* of the tokens; NULL: there are none, the API is open */
     bool any_host;    /* open, and answering for names that are not local */
     pthread_rwlock_t lock;
@@ -27,7 +28,8 @@ typedef struct taskq__auth {
 } taskq__auth;
 
 /* `path` is copied. What taskq_tokens_read gives. */
-taskq_status taskq__auth_open(taskq__auth *auth, const char *path, uint64_t seed, taskq_error *err);
+taskq_status taskq__auth_open(taskq__auth *auth, const taskq_allocator *a, const char *path, uint64_t seed,
+                              taskq_error *err);
 void taskq__auth_close(taskq__auth *auth);
 /* The file again; a failure leaves the tokens as they are. */
 taskq_status taskq__auth_reload(taskq__auth *auth, taskq_error *err);

@@ -101,7 +101,7 @@ static taskq_status read_listens(const taskq_server_options *options, taskq__con
 
 static taskq_status read_tls(const taskq_server_options *options, taskq__config *out, taskq_error *err)
 {
-    out->tls = (taskq__tls_options){options->tls_cert_path, options->tls_key_path, options->tls_client_ca_path};
+    out->tls = (taskq__tls_options){options->tls_cert_path, options->tls_key_path, options->tls_client_ca_path, NULL};
     if ((options->tls_cert_path == NULL) != (options->tls_key_path == NULL)) {
         return taskq__fail(err, TASKQ_EINVAL, "a certificate and its key go together: --tls-cert and --tls-key");
     }
@@ -128,9 +128,6 @@ static taskq_status read_trusted(const taskq_server_options *options, taskq__con
 
 taskq_status taskq__config_read(const taskq_server_options *options, taskq__config *out, taskq_error *err)
 {
-    if (options == NULL || options->struct_size < sizeof(*options)) {
-        return taskq__fail(err, TASKQ_EINVAL, "options are needed, set up with TASKQ_SERVER_OPTIONS_INIT");
-    }
     taskq_status status = read_numbers(options, out, err);
     if (status == TASKQ_OK) {
         status = read_tls(options, out, err);

@@ -24,7 +24,7 @@ typedef struct taskq__config {
     taskq__tls_options tls; /* cert_path NULL: plain */
 } taskq__config;
 
-/* EINVAL. */
+/* EINVAL. `options` are as this version knows them (core/sized.h). */
 taskq_status taskq__config_read(const taskq_server_options *options, taskq__config *out, taskq_error *err);
 
 #endif

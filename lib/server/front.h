@@ -127,6 +127,7 @@ void taskq__listens_join(const taskq__listen *listens, uint32_t count, const cha
 typedef struct taskq__front taskq__front;
 
 typedef struct taskq__front_options {
+    const taskq_allocator *allocator; /* borrowed until the front is stopped */
     const taskq__listen *listens;
     uint32_t listen_count;
     uint32_t connections_max;

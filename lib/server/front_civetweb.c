@@ -4,6 +4,7 @@
  * it. What civetweb leaves open is closed here: a body and an answer have a deadline, a head is checked byte by byte against what
  * civetweb made of it, idle connections give way to new ones, and every answer, civetweb's own errors too, is one of ours.
  */
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "core/log.h"
 #include "server/front_pool.h"
@@ -404,9 +405,9 @@ static struct mg_context *start_context(taskq__front *front)
 
 taskq_status taskq__front_start(const taskq__front_options *options, taskq__front **out, taskq_error *err)
 {
-    taskq__front *front = calloc(1, sizeof(*front));
+    taskq__front *front = taskq__alloc(options->allocator, sizeof(*front));
     if (front == NULL || taskq__front_pool_init(&front->pool, options) != TASKQ_OK) {
-        free(front);
+        taskq__free(options->allocator, front);
         return taskq__fail_memory(err);
     }
     front->options = *options;
@@ -417,7 +418,7 @@ taskq_status taskq__front_start(const taskq__front_options *options, taskq__fron
                                           front->said[0] != '\0' ? front->said : "civetweb does not start");
         mg_exit_library();
         taskq__front_pool_clear(&front->pool);
-        free(front);
+        taskq__free(options->allocator, front);
         return status;
     }
     front->started = true;
@@ -447,5 +448,5 @@ void taskq__front_stop(taskq__front *front)
     mg_stop(front->context);
     mg_exit_library();
     taskq__front_pool_clear(&front->pool);
-    free(front);
+    taskq__free(front->options.allocator, front);
 }

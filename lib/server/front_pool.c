@@ -6,9 +6,9 @@
  */
 #include "server/front_pool.h"
 
+#include "core/alloc.h"
 #include "core/rng.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -27,6 +27,7 @@ int64_t taskq__front_pool_now_ms(const taskq__pool *pool)
 
 taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_options *options)
 {
+    pool->allocator = options->allocator;
     pool->clock = options->clock;
     pool->body_bytes_max = options->body_bytes_max;
     pool->connections_max = options->connections_max;
@@ -53,9 +54,9 @@ taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_option
     }
     taskq__rng seed;
     taskq__rng_init(&seed, 0);
-    taskq_status status =
-        taskq__peers_init(&pool->peers, pool->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS,
-                          options->address_connections_max, taskq__rng_next(&seed));
+    taskq_status status = taskq__peers_init(&pool->peers, pool->allocator,
+                                            pool->connections_max + TASKQ__SPARE_SEATS + TASKQ__REFUSING_SEATS,
+                                            options->address_connections_max, taskq__rng_next(&seed));
     if (status != TASKQ_OK) {
         pthread_cond_destroy(&pool->idle);
         pthread_mutex_destroy(&pool->lock);
@@ -72,16 +73,16 @@ void taskq__front_pool_clear(taskq__pool *pool)
 
 taskq__seat *taskq__seat_new(taskq__pool *pool)
 {
-    taskq__seat *seat = calloc(1, sizeof(*seat));
+    taskq__seat *seat = taskq__alloc(pool->allocator, sizeof(*seat));
     if (seat == NULL) {
         return NULL;
     }
     seat->pool = pool;
     seat->fd = -1;
     pthread_mutex_init(&seat->lock, NULL);
-    taskq__buf_init(&seat->body, NULL, pool->body_bytes_max);
-    taskq__buf_init(&seat->head, NULL, SIZE_MAX / 2);
-    taskq__buf_init(&seat->reply.body, NULL, SIZE_MAX / 2);
+    taskq__buf_init(&seat->body, pool->allocator, pool->body_bytes_max);
+    taskq__buf_init(&seat->head, pool->allocator, SIZE_MAX / 2);
+    taskq__buf_init(&seat->reply.body, pool->allocator, SIZE_MAX / 2);
     pthread_mutex_lock(&pool->lock);
     seat->next = pool->seats;
     pool->seats = seat;
@@ -105,7 +106,7 @@ void taskq__seat_free(taskq__seat *seat)
     taskq__buf_clear(&seat->head);
     taskq__buf_clear(&seat->reply.body);
     pthread_mutex_destroy(&seat->lock);
-    free(seat);
+    taskq__free(pool->allocator, seat);
 }
 
 static bool is_idle(const taskq__seat *seat, int64_t since_ms)
@@ -261,7 +262,7 @@ bool taskq__seat_prepare(taskq__seat *seat)
     taskq__buf_rewind(&seat->body);
     taskq__buf_rewind(&reply->body);
     if (seat->arena == NULL) {
-        seat->arena = taskq__arena_new(NULL, seat->pool->body_bytes_max * ARENA_FACTOR + (4u << 20));
+        seat->arena = taskq__arena_new(seat->pool->allocator, seat->pool->body_bytes_max * ARENA_FACTOR + (4u << 20));
     }
     return seat->arena != NULL;
 }

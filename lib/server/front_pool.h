@@ -49,6 +49,7 @@ typedef struct taskq__seat {
 } taskq__seat;
 
 struct taskq__pool {
+    const taskq_allocator *allocator;
     taskq_clock clock;
     size_t body_bytes_max;
     uint32_t connections_max;

@@ -5,21 +5,24 @@
  */
 #include "server/peers.h"
 
-#include <stdlib.h>
+#include "core/alloc.h"
+
 #include <string.h>
 
-taskq_status taskq__peers_init(taskq__peers *peers, uint32_t all_max, uint32_t each_max, uint64_t seed)
+taskq_status taskq__peers_init(taskq__peers *peers, const taskq_allocator *a, uint32_t all_max, uint32_t each_max,
+                               uint64_t seed)
 {
     uint32_t size = 16;
     while (size < 2 * all_max) {
         size *= 2;
     }
+    peers->allocator = a;
     peers->mask = size - 1;
     peers->each_max = each_max > 0 ? each_max : UINT32_MAX;
     peers->seed = seed;
-    peers->slots = calloc(size, sizeof(*peers->slots));
+    peers->slots = taskq__alloc_array(a, size, sizeof(*peers->slots));
     if (peers->slots == NULL || pthread_mutex_init(&peers->lock, NULL) != 0) {
-        free(peers->slots);
+        taskq__free(a, peers->slots);
         return TASKQ_ENOMEM;
     }
     return TASKQ_OK;
@@ -28,7 +31,7 @@ taskq_status taskq__peers_init(taskq__peers *peers, uint32_t all_max, uint32_t e
 void taskq__peers_clear(taskq__peers *peers)
 {
     pthread_mutex_destroy(&peers->lock);
-    free(peers->slots);
+    taskq__free(peers->allocator, peers->slots);
 }
 
 static uint32_t home_of(const taskq__peers *peers, const taskq__address *who)

@@ -5,6 +5,8 @@
 
 #include "server/address.h"
 
+#include <taskq/alloc.h>
+
 #include <pthread.h>
 
 typedef struct taskq__peer {
@@ -15,12 +17,14 @@ typedef struct taskq__peer {
 typedef struct taskq__peers {
     pthread_mutex_t lock;
     taskq__peer *slots; /* guarded by lock */
+    const taskq_allocator *allocator;
     uint32_t mask, each_max;
     uint64_t seed;
 } taskq__peers;
 
 /* `all_max`: how many there are in all at most; `each_max` 0: no bound for one address. ENOMEM. */
-taskq_status taskq__peers_init(taskq__peers *peers, uint32_t all_max, uint32_t each_max, uint64_t seed);
+taskq_status taskq__peers_init(taskq__peers *peers, const taskq_allocator *a, uint32_t all_max, uint32_t each_max,
+                               uint64_t seed);
 void taskq__peers_clear(taskq__peers *peers);
 
 /* Of IPv6 the caller gives the block. One more of this address; false: it has its share, and is not counted. Who enters leaves. */

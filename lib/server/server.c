@@ -3,14 +3,15 @@
  * The server: options checked, front started, every request led through the same steps (identity, route, who may, what body) to its
  * handler, and all of it ended in an order in which nobody waits for somebody who waits for him.
  */
+#include "core/alloc.h"
 #include "core/fail.h"
 #include "core/log.h"
+#include "core/sized.h"
 #include "core/text.h"
 #include "server/api.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -193,6 +194,7 @@ static taskq_status start_front(taskq_server *server, taskq_error *err)
 {
     const taskq__config *config = &server->config;
     taskq__front_options front_options = {
+        .allocator = &server->allocator,
         .listens = config->listens,
         .listen_count = config->listen_count,
         .connections_max = config->connections_max,
@@ -229,16 +231,21 @@ static taskq_status start_front(taskq_server *server, taskq_error *err)
     return TASKQ_OK;
 }
 
-taskq_status taskq_server_check(const taskq_server_options *options, taskq_error *err)
+taskq_status taskq_server_check(const taskq_server_options *given, taskq_error *err)
 {
     taskq__config config;
+    taskq_server_options options;
     taskq_tokens *tokens = NULL;
     taskq__tls *tls = NULL;
-    taskq_status status = taskq__config_read(options, &config, err);
-    if (status == TASKQ_OK && options->tokens_path != NULL) {
-        status = taskq_tokens_read(options->tokens_path, &tokens, err);
+    taskq_status status = TASKQ__SIZED_IN(given, &options, err);
+    if (status == TASKQ_OK) {
+        status = taskq__config_read(&options, &config, err);
+    }
+    if (status == TASKQ_OK && options.tokens_path != NULL) {
+        status = taskq_tokens_read(options.tokens_path, &options.allocator, &tokens, err);
     }
     if (status == TASKQ_OK && config.tls.cert_path != NULL) {
+        config.tls.allocator = &options.allocator;
         status = taskq__tls_open(&config.tls, &tls, err);
     }
     taskq_tokens_free(tokens);
@@ -286,7 +293,8 @@ static void free_server(taskq_server *server, bool has_auth)
         taskq__auth_close(&server->auth);
     }
     pthread_mutex_destroy(&server->ready_lock);
-    free(server);
+    taskq_allocator allocator = server->allocator;
+    taskq__free(&allocator, server);
 }
 
 static bool init_tables(taskq_server *server, const taskq__config *config)
@@ -295,13 +303,13 @@ static bool init_tables(taskq_server *server, const taskq__config *config)
     if (pthread_mutex_init(&server->ready_lock, NULL) != 0) {
         return false;
     }
-    if (taskq__peers_init(&server->clients, threads, config->address_connections_max, taskq__rng_next(&server->rng)) !=
-        TASKQ_OK) {
+    if (taskq__peers_init(&server->clients, &server->allocator, threads, config->address_connections_max,
+                          taskq__rng_next(&server->rng)) != TASKQ_OK) {
         pthread_mutex_destroy(&server->ready_lock);
         return false;
     }
-    if (taskq__peers_init(&server->pollers, threads, config->worker_polls_max, taskq__rng_next(&server->rng)) !=
-        TASKQ_OK) {
+    if (taskq__peers_init(&server->pollers, &server->allocator, threads, config->worker_polls_max,
+                          taskq__rng_next(&server->rng)) != TASKQ_OK) {
         taskq__peers_clear(&server->clients);
         pthread_mutex_destroy(&server->ready_lock);
         return false;
@@ -309,36 +317,52 @@ static bool init_tables(taskq_server *server, const taskq__config *config)
     return true;
 }
 
-taskq_status taskq_server_start(const taskq_server_options *options, taskq_server **out, taskq_error *err)
+static taskq_server *new_server(const taskq_server_options *options, const taskq__config *config)
 {
-    taskq__config config;
-    taskq_status status = taskq__config_read(options, &config, err);
-    if (status != TASKQ_OK) {
-        return status;
-    }
-    if (options->scheduler == NULL || out == NULL) {
-        return taskq__fail(err, TASKQ_EINVAL, "a scheduler is needed, and somewhere to put the server");
-    }
-    taskq_server *server = calloc(1, sizeof(*server));
+    taskq_server *server = taskq__alloc(&options->allocator, sizeof(*server));
     if (server == NULL) {
-        return taskq__fail_memory(err);
+        return NULL;
     }
+    server->allocator = options->allocator;
     taskq__rng_init(&server->rng, 0);
-    if (!init_tables(server, &config)) {
-        free(server);
-        return taskq__fail_memory(err);
+    if (!init_tables(server, config)) {
+        taskq__free(&options->allocator, server);
+        return NULL;
     }
     server->scheduler = options->scheduler;
     server->log = options->log;
-    server->config = config;
-    server->body_bytes_max = config.body_bytes_max;
-    server->held_max = config.held_max;
+    server->config = *config;
+    server->config.tls.allocator = &server->allocator;
+    server->body_bytes_max = config->body_bytes_max;
+    server->held_max = config->held_max;
     taskq_clock_system(&server->clock);
-    status = taskq__auth_open(&server->auth, options->tokens_path, taskq__rng_next(&server->rng), err);
+    return server;
+}
+
+taskq_status taskq_server_start(const taskq_server_options *given, taskq_server **out, taskq_error *err)
+{
+    taskq__config config;
+    taskq_server_options options;
+    taskq_status status = TASKQ__SIZED_IN(given, &options, err);
+    if (status == TASKQ_OK) {
+        status = taskq__config_read(&options, &config, err);
+    }
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    if (options.scheduler == NULL || out == NULL) {
+        return taskq__fail(err, TASKQ_EINVAL, "a scheduler is needed, and somewhere to put the server");
+    }
+    taskq_server *server = new_server(&options, &config);
+    if (server == NULL) {
+        return taskq__fail_memory(err);
+    }
+    status =
+        taskq__auth_open(&server->auth, &server->allocator, options.tokens_path, taskq__rng_next(&server->rng), err);
     bool has_auth = status == TASKQ_OK;
-    server->auth.any_host = options->insecure;
+    server->auth.any_host = options.insecure;
     if (status == TASKQ_OK && config.tls.cert_path != NULL) {
-        status = taskq__tls_open(&config.tls, &server->tls, err);
+        status = taskq__tls_open(&server->config.tls, &server->tls, err);
     }
     if (status == TASKQ_OK) {
         status = start_front(server, err);

@@ -6,6 +6,7 @@
  */
 #include "server/tls.h"
 
+#include "core/alloc.h"
 #include "core/fail.h"
 
 #include <stdlib.h>
@@ -41,6 +42,7 @@ taskq_status taskq__tls_reload(taskq__tls *tls, taskq_error *err)
 #include <time.h>
 
 struct taskq__tls {
+    const taskq_allocator *allocator;
     char *cert_path, *key_path, *client_ca_path;
     SSL_CTX *first; /* what the front holds; no connection is made of it once there is a newer one */
     pthread_mutex_t lock;
@@ -180,14 +182,16 @@ static taskq_status load(const taskq__tls *tls, SSL_CTX **out, taskq_error *err)
 
 taskq_status taskq__tls_open(const taskq__tls_options *options, taskq__tls **out, taskq_error *err)
 {
-    taskq__tls *tls = calloc(1, sizeof(*tls));
+    taskq__tls *tls = taskq__alloc(options->allocator, sizeof(*tls));
     if (tls == NULL || pthread_mutex_init(&tls->lock, NULL) != 0) {
-        free(tls);
+        taskq__free(options->allocator, tls);
         return taskq__fail_memory(err);
     }
-    tls->cert_path = strdup(options->cert_path);
-    tls->key_path = strdup(options->key_path);
-    tls->client_ca_path = options->client_ca_path != NULL ? strdup(options->client_ca_path) : NULL;
+    tls->allocator = options->allocator;
+    tls->cert_path = taskq__strdup(tls->allocator, options->cert_path);
+    tls->key_path = taskq__strdup(tls->allocator, options->key_path);
+    tls->client_ca_path =
+        options->client_ca_path != NULL ? taskq__strdup(tls->allocator, options->client_ca_path) : NULL;
     bool copied = tls->cert_path != NULL && tls->key_path != NULL &&
                   (options->client_ca_path == NULL || tls->client_ca_path != NULL);
     taskq_status status = copied ? load(tls, &tls->first, err) : taskq__fail_memory(err);
@@ -207,11 +211,11 @@ void taskq__tls_close(taskq__tls *tls)
     if (tls != NULL) {
         SSL_CTX_free(tls->current);
         SSL_CTX_free(tls->first);
-        free(tls->cert_path);
-        free(tls->key_path);
-        free(tls->client_ca_path);
+        taskq__free(tls->allocator, tls->cert_path);
+        taskq__free(tls->allocator, tls->key_path);
+        taskq__free(tls->allocator, tls->client_ca_path);
         pthread_mutex_destroy(&tls->lock);
-        free(tls);
+        taskq__free(tls->allocator, tls);
     }
 }
 

@@ -6,6 +6,7 @@
 #ifndef TASKQ_SERVER_TLS_H
 #define TASKQ_SERVER_TLS_H
 
+#include <taskq/alloc.h>
 #include <taskq/status.h>
 
 typedef struct taskq__tls taskq__tls;
@@ -14,6 +15,7 @@ struct ssl_ctx_st;
 
 typedef struct taskq__tls_options {
     const char *cert_path, *key_path, *client_ca_path;
+    const taskq_allocator *allocator; /* borrowed until it is closed */
 } taskq__tls_options;
 
 /* EINVAL: they do not go together, are over, or not valid yet; EUNAVAIL: cannot be read, or this build has no TLS. Paths are copied. */

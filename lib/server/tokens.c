@@ -5,6 +5,7 @@
  */
 #include "server/tokens.h"
 
+#include "core/alloc.h"
 #include "core/arena.h"
 #include "core/fail.h"
 #include "core/rfc3339.h"
@@ -12,7 +13,6 @@
 #include "server/api.h"
 #include "wire/emit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const char *const role_names[] = {
@@ -63,17 +63,18 @@ taskq_status taskq__token_check(const taskq_token *token, taskq_error *err)
 
 /* ---- the set ---------------------------------------------------------------------------------------------------------------- */
 
-taskq_status taskq__tokens_new(taskq_tokens **out, taskq_error *err)
+taskq_status taskq__tokens_new(const taskq_allocator *a, taskq_tokens **out, taskq_error *err)
 {
-    taskq_tokens *tokens = calloc(1, sizeof(*tokens));
+    taskq_tokens *tokens = taskq__alloc(a, sizeof(*tokens));
     if (tokens == NULL) {
         return taskq__fail_memory(err);
     }
-    tokens->arena = taskq__arena_new(NULL, 0);
+    tokens->arena = taskq__arena_new(a, 0);
     if (tokens->arena == NULL) {
-        free(tokens);
+        taskq__free(a, tokens);
         return taskq__fail_memory(err);
     }
+    tokens->allocator = a == NULL ? (taskq_allocator)TASKQ_ALLOCATOR_INIT : *a;
     *out = tokens;
     return TASKQ_OK;
 }
@@ -82,8 +83,9 @@ void taskq_tokens_free(taskq_tokens *tokens)
 {
     if (tokens != NULL) {
         taskq__arena_free(tokens->arena);
-        free(tokens->entries);
-        free(tokens);
+        taskq_allocator allocator = tokens->allocator;
+        taskq__free(&allocator, tokens->entries);
+        taskq__free(&allocator, tokens);
     }
 }
 
@@ -130,7 +132,7 @@ taskq_status taskq__tokens_add(taskq_tokens *tokens, const taskq__token_entry *e
     }
     if (tokens->count == tokens->capacity) {
         uint32_t capacity = tokens->capacity > 0 ? tokens->capacity * 2 : 16;
-        taskq__token_entry *entries = realloc(tokens->entries, capacity * sizeof(*entries));
+        taskq__token_entry *entries = taskq__resize(&tokens->allocator, tokens->entries, capacity * sizeof(*entries));
         if (entries == NULL) {
             return taskq__fail_memory(err);
         }
@@ -292,15 +294,15 @@ static taskq_status parse_line(taskq_text line, taskq_arena *arena, taskq_tokens
     return status == TASKQ_OK ? taskq__tokens_add(tokens, &entry, err) : status;
 }
 
-taskq_status taskq__tokens_parse(taskq_text text, taskq_tokens **out, taskq_error *err)
+taskq_status taskq__tokens_parse(const taskq_allocator *a, taskq_text text, taskq_tokens **out, taskq_error *err)
 {
     taskq_tokens *tokens = NULL;
     taskq_error why = TASKQ_ERROR_INIT;
-    taskq_status status = taskq__tokens_new(&tokens, err);
+    taskq_status status = taskq__tokens_new(a, &tokens, err);
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq_arena *scratch = taskq__arena_new(NULL, 0);
+    taskq_arena *scratch = taskq__arena_new(a, 0);
     status = scratch != NULL ? TASKQ_OK : taskq__fail_memory(&why);
     int number = 1;
     for (taskq_text rest = text; status == TASKQ_OK && rest.size > 0; number++) {

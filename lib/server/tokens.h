@@ -14,14 +14,15 @@ typedef struct taskq__token_entry {
 } taskq__token_entry;
 
 struct taskq_tokens {
+    taskq_allocator allocator;
     struct taskq_arena *arena;
     taskq__token_entry *entries;
     uint32_t count, capacity;
 };
 
 /* ESYNTAX names the line at fault. */
-taskq_status taskq__tokens_parse(taskq_text text, taskq_tokens **out, taskq_error *err);
-taskq_status taskq__tokens_new(taskq_tokens **out, taskq_error *err);
+taskq_status taskq__tokens_parse(const taskq_allocator *a, taskq_text text, taskq_tokens **out, taskq_error *err);
+taskq_status taskq__tokens_new(const taskq_allocator *a, taskq_tokens **out, taskq_error *err);
 /* Copies; EEXISTS is the caller's to find. ELIMIT, ENOMEM. */
 taskq_status taskq__tokens_add(taskq_tokens *tokens, const taskq__token_entry *entry, taskq_error *err);
 /* A line a token. */

@@ -6,6 +6,7 @@
 #include "core/arena.h"
 #include "core/fail.h"
 #include "core/rfc3339.h"
+#include "core/sized.h"
 #include "core/text.h"
 #include "server/tokens.h"
 
@@ -67,17 +68,17 @@ static taskq_status read_text(int fd, const char *path, taskq__buf *text, taskq_
     }
 }
 
-static taskq_status read_open(int fd, const char *path, taskq_tokens **out, taskq_error *err)
+static taskq_status read_open(int fd, const char *path, const taskq_allocator *a, taskq_tokens **out, taskq_error *err)
 {
     taskq__buf text;
     taskq_error why = TASKQ_ERROR_INIT;
-    taskq__buf_init(&text, NULL, FILE_BYTES_MAX);
+    taskq__buf_init(&text, a, FILE_BYTES_MAX);
     taskq_status status = check_file(fd, path, err);
     if (status == TASKQ_OK) {
         status = read_text(fd, path, &text, err);
     }
     if (status == TASKQ_OK) {
-        status = taskq__tokens_parse(taskq__buf_text(&text), out, &why);
+        status = taskq__tokens_parse(a, taskq__buf_text(&text), out, &why);
         if (status != TASKQ_OK) {
             taskq__fail(err, status, "%s: %s", path, why.text);
         }
@@ -86,13 +87,13 @@ static taskq_status read_open(int fd, const char *path, taskq_tokens **out, task
     return status;
 }
 
-taskq_status taskq_tokens_read(const char *path, taskq_tokens **out, taskq_error *err)
+taskq_status taskq_tokens_read(const char *path, const taskq_allocator *allocator, taskq_tokens **out, taskq_error *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return taskq__fail(err, errno == ENOENT ? TASKQ_ENOTFOUND : TASKQ_EUNAVAIL, "%s: %s", path, strerror(errno));
     }
-    taskq_status status = read_open(fd, path, out, err);
+    taskq_status status = read_open(fd, path, allocator, out, err);
     close(fd);
     return status;
 }
@@ -102,6 +103,7 @@ taskq_status taskq_tokens_read(const char *path, taskq_tokens **out, taskq_error
 typedef struct change {
     char path[PATH_MAX]; /* links followed: the file itself is replaced */
     int fd;              /* locked */
+    const taskq_allocator *allocator;
     taskq_tokens *tokens;
     int64_t now_ms;
 } change;
@@ -142,11 +144,11 @@ static void change_end(change *self)
     }
 }
 
-static taskq_status change_begin(change *self, const char *path, bool make, taskq_error *err)
+static taskq_status change_begin(change *self, const char *path, const taskq_allocator *a, bool make, taskq_error *err)
 {
     taskq_clock clock;
     taskq_clock_system(&clock);
-    *self = (change){.fd = -1, .now_ms = clock.wall_ms(clock.user)};
+    *self = (change){.fd = -1, .allocator = a, .now_ms = clock.wall_ms(clock.user)};
     if (path == NULL || path[0] == '\0') {
         return taskq__fail(err, TASKQ_EINVAL, "the file of tokens must be named");
     }
@@ -158,7 +160,7 @@ static taskq_status change_begin(change *self, const char *path, bool make, task
     }
     taskq_status status = lock_file(self, make, err);
     if (status == TASKQ_OK) {
-        status = read_open(self->fd, self->path, &self->tokens, err);
+        status = read_open(self->fd, self->path, a, &self->tokens, err);
     }
     return status;
 }
@@ -217,7 +219,7 @@ static taskq_status put_in_place(const change *self, taskq_text text, taskq_erro
 static taskq_status change_write(change *self, taskq_error *err)
 {
     taskq__buf text;
-    taskq__buf_init(&text, NULL, FILE_BYTES_MAX);
+    taskq__buf_init(&text, self->allocator, FILE_BYTES_MAX);
     taskq__tokens_write(self->tokens, &text);
     taskq_status status = text.failed
                               ? taskq__fail(err, TASKQ_ELIMIT, "the file would be larger than %d bytes", FILE_BYTES_MAX)
@@ -261,30 +263,34 @@ static taskq_status forget_on_failure(taskq_status status, char secret[TASKQ_TOK
     return status;
 }
 
-taskq_status taskq_tokens_create(const char *path, const taskq_token *token, char secret[TASKQ_TOKEN_SECRET_BYTES],
-                                 taskq_error *err)
+taskq_status taskq_tokens_create(const char *path, const taskq_allocator *allocator, const taskq_token *given,
+                                 char secret[TASKQ_TOKEN_SECRET_BYTES], taskq_error *err)
 {
     change self;
-    if (token == NULL || token->struct_size < sizeof(*token) || secret == NULL) {
-        return taskq__fail(err, TASKQ_EINVAL, "a token is needed, set up with TASKQ_TOKEN_INIT");
+    taskq_token token;
+    if (secret == NULL) {
+        return taskq__fail(err, TASKQ_EINVAL, "a place for the secret is needed");
     }
-    taskq_status status = taskq__token_check(token, err);
+    taskq_status status = TASKQ__SIZED_IN(given, &token, err);
+    if (status == TASKQ_OK) {
+        status = taskq__token_check(&token, err);
+    }
     if (status != TASKQ_OK) {
         return status;
     }
-    status = change_begin(&self, path, true, err);
-    if (status == TASKQ_OK && token->expires_at_ms != 0 && token->expires_at_ms <= self.now_ms) {
+    status = change_begin(&self, path, allocator, true, err);
+    if (status == TASKQ_OK && token.expires_at_ms != 0 && token.expires_at_ms <= self.now_ms) {
         status = taskq__fail_field(err, TASKQ_EINVAL, "/expires", "is over already");
     }
     for (uint32_t i = 0; status == TASKQ_OK && i < self.tokens->count; i++) {
-        if (strcmp(self.tokens->entries[i].token.name, token->name) == 0) {
+        if (strcmp(self.tokens->entries[i].token.name, token.name) == 0) {
             status =
                 taskq__fail(err, TASKQ_EEXISTS, "%s: there is a token \"%s\" already: rotate it, or revoke it first",
-                            self.path, token->name);
+                            self.path, token.name);
         }
     }
     if (status == TASKQ_OK) {
-        status = add_secret(&self, token, secret, err);
+        status = add_secret(&self, &token, secret, err);
     }
     change_end(&self);
     return forget_on_failure(status, secret);
@@ -317,15 +323,15 @@ static bool retire(change *self, const char *name, int64_t overlap_ms, taskq_tok
     return found;
 }
 
-taskq_status taskq_tokens_rotate(const char *path, const char *name, int64_t overlap_ms,
-                                 char secret[TASKQ_TOKEN_SECRET_BYTES], taskq_error *err)
+taskq_status taskq_tokens_rotate(const char *path, const taskq_allocator *allocator, const char *name,
+                                 int64_t overlap_ms, char secret[TASKQ_TOKEN_SECRET_BYTES], taskq_error *err)
 {
     change self;
     taskq_token token;
     if (name == NULL || secret == NULL || overlap_ms < 0 || overlap_ms > INT64_C(31536000000)) {
         return taskq__fail(err, TASKQ_EINVAL, "a name is needed, and an overlap of a year at most");
     }
-    taskq_status status = change_begin(&self, path, false, err);
+    taskq_status status = change_begin(&self, path, allocator, false, err);
     if (status == TASKQ_OK && !retire(&self, name, overlap_ms, &token)) {
         status = taskq__fail(err, TASKQ_ENOTFOUND, "%s: there is no token \"%s\"", self.path, name);
     }
@@ -341,14 +347,15 @@ taskq_status taskq_tokens_rotate(const char *path, const char *name, int64_t ove
     return forget_on_failure(status, secret);
 }
 
-taskq_status taskq_tokens_revoke(const char *path, const char *name, const char *id, uint32_t *revoked, taskq_error *err)
+taskq_status taskq_tokens_revoke(const char *path, const taskq_allocator *allocator, const char *name, const char *id,
+                                 uint32_t *revoked, taskq_error *err)
 {
     change self;
     uint32_t count = 0;
     if (name == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "a name is needed");
     }
-    taskq_status status = change_begin(&self, path, false, err);
+    taskq_status status = change_begin(&self, path, allocator, false, err);
     for (uint32_t i = 0; status == TASKQ_OK && i < self.tokens->count;) {
         const taskq_token *token = &self.tokens->entries[i].token;
         if (strcmp(token->name, name) == 0 && (id == NULL || strcmp(token->id, id) == 0)) {

@@ -106,7 +106,7 @@ START_TEST(an_address_has_its_share_and_no_more_whoever_comes_and_goes)
     taskq__peers peers;
     uint32_t count[64] = {0};
     uint32_t random = 7;
-    ck_assert_int_eq(taskq__peers_init(&peers, 256, 5, 3), TASKQ_OK);
+    ck_assert_int_eq(taskq__peers_init(&peers, NULL, 256, 5, 3), TASKQ_OK);
     for (int i = 0; i < 200000; i++) {
         random = random * 1664525 + 1013904223;
         uint32_t which = (random >> 10) % 64;

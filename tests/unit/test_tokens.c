@@ -44,20 +44,20 @@ static taskq_status create(const char *name, taskq_role role, int64_t expires_at
     token.queues = queues;
     token.queue_count = role == TASKQ_ROLE_WORKER ? 2 : 0;
     token.expires_at_ms = expires_at_ms;
-    return taskq_tokens_create(path, &token, secret, &err);
+    return taskq_tokens_create(path, NULL, &token, secret, &err);
 }
 
 static taskq_tokens *read_all(void)
 {
     taskq_tokens *tokens = NULL;
-    ck_assert_msg(taskq_tokens_read(path, &tokens, &err) == TASKQ_OK, "%s", err.text);
+    ck_assert_msg(taskq_tokens_read(path, NULL, &tokens, &err) == TASKQ_OK, "%s", err.text);
     return tokens;
 }
 
 static taskq_status parse(const char *text)
 {
     taskq_tokens *tokens = NULL;
-    taskq_status status = taskq__tokens_parse(taskq_text_of(text), &tokens, &err);
+    taskq_status status = taskq__tokens_parse(NULL, taskq_text_of(text), &tokens, &err);
     taskq_tokens_free(tokens);
     return status;
 }
@@ -110,7 +110,7 @@ START_TEST(a_file_that_others_can_reach_is_refused_and_left_alone)
     static const mode_t modes[] = {0644, 0640, 0604, 0660, 0610, 0602};
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         ck_assert_int_eq(chmod(path, modes[i]), 0);
-        ck_assert_int_eq(taskq_tokens_read(path, &tokens, &err), TASKQ_EDENIED);
+        ck_assert_int_eq(taskq_tokens_read(path, NULL, &tokens, &err), TASKQ_EDENIED);
         ck_assert_ptr_nonnull(strstr(err.text, "chmod 600"));
         ck_assert_int_eq(create("b", TASKQ_ROLE_VIEWER, 0), TASKQ_EDENIED);
     }
@@ -129,7 +129,7 @@ START_TEST(a_file_of_somebody_else_is_refused)
     }
     ck_assert_int_eq(create("a", TASKQ_ROLE_VIEWER, 0), TASKQ_OK);
     ck_assert_int_eq(chown(path, 12345, 0), 0);
-    ck_assert_int_eq(taskq_tokens_read(path, &tokens, &err), TASKQ_EDENIED);
+    ck_assert_int_eq(taskq_tokens_read(path, NULL, &tokens, &err), TASKQ_EDENIED);
 }
 END_TEST
 
@@ -151,7 +151,7 @@ START_TEST(after_a_rotation_both_secrets_are_good_until_the_overlap_is_over)
     taskq__secret_hash old, fresh;
     ck_assert_int_eq(create("a", TASKQ_ROLE_WORKER, 0), TASKQ_OK);
     ck_assert(taskq__secret_hash_of(taskq_text_of(secret), &old));
-    ck_assert_int_eq(taskq_tokens_rotate(path, "a", 3600000, secret, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq_tokens_rotate(path, NULL, "a", 3600000, secret, &err), TASKQ_OK);
     ck_assert(taskq__secret_hash_of(taskq_text_of(secret), &fresh));
     taskq_tokens *tokens = read_all();
     int64_t now_ms = taskq_tokens_at(tokens, 1)->created_at_ms;
@@ -168,11 +168,11 @@ END_TEST
 START_TEST(a_rotation_without_overlap_ends_the_old_secret)
 {
     ck_assert_int_eq(create("a", TASKQ_ROLE_VIEWER, 0), TASKQ_OK);
-    ck_assert_int_eq(taskq_tokens_rotate(path, "a", 0, secret, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq_tokens_rotate(path, NULL, "a", 0, secret, &err), TASKQ_OK);
     taskq_tokens *tokens = read_all();
     ck_assert_uint_eq(taskq_tokens_count(tokens), 1);
     taskq_tokens_free(tokens);
-    ck_assert_int_eq(taskq_tokens_rotate(path, "b", 0, secret, &err), TASKQ_ENOTFOUND);
+    ck_assert_int_eq(taskq_tokens_rotate(path, NULL, "b", 0, secret, &err), TASKQ_ENOTFOUND);
 }
 END_TEST
 
@@ -182,15 +182,15 @@ START_TEST(a_revoked_name_is_gone_and_of_two_secrets_one_can_be)
     char id[32];
     ck_assert_int_eq(create("a", TASKQ_ROLE_VIEWER, 0), TASKQ_OK);
     ck_assert_int_eq(create("b", TASKQ_ROLE_VIEWER, 0), TASKQ_OK);
-    ck_assert_int_eq(taskq_tokens_rotate(path, "a", 1000, secret, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq_tokens_rotate(path, NULL, "a", 1000, secret, &err), TASKQ_OK);
     taskq_tokens *tokens = read_all();
     snprintf(id, sizeof(id), "%s", taskq_tokens_at(tokens, 0)->id);
     taskq_tokens_free(tokens);
-    ck_assert_int_eq(taskq_tokens_revoke(path, "b", id, &revoked, &err), TASKQ_ENOTFOUND);
-    ck_assert_int_eq(taskq_tokens_revoke(path, "a", id, &revoked, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq_tokens_revoke(path, NULL, "b", id, &revoked, &err), TASKQ_ENOTFOUND);
+    ck_assert_int_eq(taskq_tokens_revoke(path, NULL, "a", id, &revoked, &err), TASKQ_OK);
     ck_assert_uint_eq(revoked, 1);
-    ck_assert_int_eq(taskq_tokens_revoke(path, "a", NULL, &revoked, &err), TASKQ_OK);
-    ck_assert_int_eq(taskq_tokens_revoke(path, "a", NULL, &revoked, &err), TASKQ_ENOTFOUND);
+    ck_assert_int_eq(taskq_tokens_revoke(path, NULL, "a", NULL, &revoked, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq_tokens_revoke(path, NULL, "a", NULL, &revoked, &err), TASKQ_ENOTFOUND);
     tokens = read_all();
     ck_assert_uint_eq(taskq_tokens_count(tokens), 1);
     taskq_tokens_free(tokens);
@@ -234,7 +234,7 @@ START_TEST(an_expiry_in_1970_is_over_and_not_never)
 {
     taskq_tokens *tokens = NULL;
     ck_assert_int_eq(
-        taskq__tokens_parse(TASKQ_TEXT(ENTRY("a", "admin", ",\"expires\":\"1970-01-01T00:00:00Z\"", "1", HASH)),
+        taskq__tokens_parse(NULL, TASKQ_TEXT(ENTRY("a", "admin", ",\"expires\":\"1970-01-01T00:00:00Z\"", "1", HASH)),
                             &tokens, &err),
         TASKQ_OK);
     ck_assert_ptr_null(taskq__tokens_by_name(tokens, TASKQ_TEXT("a"), 1000));
@@ -248,8 +248,8 @@ START_TEST(bad_arguments_make_no_file)
     ck_assert_int_eq(create("a", (taskq_role)9, 0), TASKQ_EINVAL);
     ck_assert_int_eq(create("a", TASKQ_ROLE_VIEWER, -1), TASKQ_EINVAL);
     ck_assert_int_ne(access(path, F_OK), 0);
-    ck_assert_int_eq(taskq_tokens_rotate(path, "a", 0, secret, &err), TASKQ_ENOTFOUND);
-    ck_assert_int_eq(taskq_tokens_revoke(path, "a", NULL, NULL, &err), TASKQ_ENOTFOUND);
+    ck_assert_int_eq(taskq_tokens_rotate(path, NULL, "a", 0, secret, &err), TASKQ_ENOTFOUND);
+    ck_assert_int_eq(taskq_tokens_revoke(path, NULL, "a", NULL, NULL, &err), TASKQ_ENOTFOUND);
     ck_assert_int_ne(access(path, F_OK), 0);
 }
 END_TEST
