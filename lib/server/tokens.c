@@ -91,12 +91,12 @@ void taskq_tokens_free(taskq_tokens *tokens)
 
 uint32_t taskq_tokens_count(const taskq_tokens *tokens)
 {
-    return tokens->count;
+    return tokens == NULL ? 0 : tokens->count;
 }
 
 const taskq_token *taskq_tokens_at(const taskq_tokens *tokens, uint32_t index)
 {
-    return index < tokens->count ? &tokens->entries[index].token : NULL;
+    return index < taskq_tokens_count(tokens) ? &tokens->entries[index].token : NULL;
 }
 
 static bool copy_string(taskq_arena *arena, const char **string)
