@@ -39,6 +39,7 @@ typedef enum taskq_status {
     TASKQ_ESYNTAX = -16    /**< text that cannot be read at all: malformed JSON, an unreadable number */
 } taskq_status;
 
+/** Bounds of an error's texts. */
 enum {
     TASKQ_ERROR_TEXT_MAX = 512, /**< bytes of the text, the closing NUL among them; longer texts are cut */
     TASKQ_ERROR_FIELD_MAX = 160 /**< bytes of the field's JSON pointer, the closing NUL among them */
