@@ -24,7 +24,7 @@ LOGS = WORK / "logs"
 SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false", "-Dexamples=false", "-Dbench=false"]
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
-            ["unit", "contract", "scheduler", "worker", "api", "tls", "e2e", "fault", "security", "openapi", "examples", "bench",
+            ["unit", "contract", "scheduler", "worker", "api", "tls", "e2e", "fault", "history", "security", "openapi", "examples", "bench",
              "docs", "lint", "install"]),
     "clang": ("clang", ["--buildtype=debugoptimized"], ["unit"]),
     "asan": ("clang", SANITIZED + ["-Db_sanitize=address,undefined"],
@@ -32,7 +32,7 @@ BUILDS = {
     "tsan": ("clang", SANITIZED + ["-Db_sanitize=thread"], ["contract", "scheduler", "worker"]),
 }
 # These measure delays: nothing runs beside them.
-ALONE = {"worker", "api", "tls", "e2e", "fault", "security", "examples", "bench", "walk"}
+ALONE = {"worker", "api", "tls", "e2e", "fault", "history", "security", "examples", "bench", "walk"}
 
 START = time.monotonic()
 LOCK = threading.Lock()
