@@ -7,6 +7,7 @@
 #include "store/sqlite/batch.h"
 
 #include "core/fail.h"
+#include "core/tags.h"
 #include "core/job.h"
 #include "core/text.h"
 

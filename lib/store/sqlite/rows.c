@@ -5,6 +5,7 @@
  */
 #include "store/sqlite/rows.h"
 
+#include "core/tags.h"
 #include "core/timekeeper.h"
 
 #include <string.h>
@@ -90,17 +91,6 @@ bool taskq__row_take(taskq__cmd *cmd, taskq_now now, taskq_arena *arena, taskq__
            taskq__cmd_column_copy(cmd, COLUMN_WORKER, arena, &job->worker);
 }
 
-static void split_tags(taskq_text tags, taskq_job *out)
-{
-    while (tags.size > 0 && out->tag_count < TASKQ_TAGS_MAX) {
-        const char *end = memchr(tags.data, ' ', tags.size);
-        size_t size = end == NULL ? tags.size : (size_t)(end - tags.data);
-        out->tags[out->tag_count++] = (taskq_text){tags.data, size};
-        size += end == NULL ? 0 : 1;
-        tags = (taskq_text){tags.data + size, tags.size - size};
-    }
-}
-
 bool taskq__row_take_payload(taskq__cmd *cmd, int first, taskq_arena *arena, taskq_job *out)
 {
     taskq_text tags;
@@ -109,32 +99,8 @@ bool taskq__row_take_payload(taskq__cmd *cmd, int first, taskq_arena *arena, tas
         !taskq__cmd_column_copy(cmd, first + 2, arena, &out->traceparent)) {
         return false;
     }
-    split_tags(tags, out);
+    taskq__tags_split(tags, out);
     out->created_at_ms = taskq__cmd_column(cmd, first + 3);
-    return true;
-}
-
-bool taskq__tags_join(const taskq_job *job, taskq_arena *arena, taskq_text *out)
-{
-    size_t size = 0;
-    for (uint32_t i = 0; i < job->tag_count; i++) {
-        size += job->tags[i].size + 1;
-    }
-    if (size == 0) {
-        *out = (taskq_text){NULL, 0};
-        return true;
-    }
-    char *text = taskq_arena_alloc(arena, size);
-    if (text == NULL) {
-        return false;
-    }
-    size_t at = 0;
-    for (uint32_t i = 0; i < job->tag_count; i++) {
-        memcpy(text + at, job->tags[i].data, job->tags[i].size);
-        at += job->tags[i].size;
-        text[at++] = ' ';
-    }
-    *out = (taskq_text){text, at - 1};
     return true;
 }
 

@@ -37,7 +37,4 @@ int taskq__row_read_log(taskq__conn *conn, taskq_arena *arena, taskq_job *job);
 /* A running job's lease as it is shown. */
 void taskq__row_show_lease(taskq_job *job, taskq_now now);
 
-/* Tags as they are stored. false: no memory. */
-bool taskq__tags_join(const taskq_job *job, taskq_arena *arena, taskq_text *out);
-
 #endif
