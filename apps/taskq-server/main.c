@@ -55,6 +55,7 @@ static taskq_server_options server_options(const options *opts, const taskq_log 
     server.handshakes_max = (uint32_t)options_number(opts, "max-handshakes");
     server.handshake_timeout_ms = options_number(opts, "handshake-timeout");
     server.worker_polls_max = (uint32_t)options_number(opts, "max-polls-per-worker");
+    server.drain_ms = options_number(opts, "drain");
     return server;
 }
 

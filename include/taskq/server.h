@@ -44,11 +44,13 @@ typedef struct taskq_server_options {
     const char *const *trusted_proxies; /**< networks ("10.0.0.0/8") whose X-Forwarded-For says who asks; 64 at most */
     uint32_t trusted_proxy_count;
     taskq_allocator allocator; /**< zeroed: the C library's; civetweb and OpenSSL have their own (see <taskq/alloc.h>) */
+    /** At the end it goes on serving so long while /readyz says no already, for a load balancer to turn away first; 0 to 3600000 */
+    int64_t drain_ms;
 } taskq_server_options;
 #define TASKQ_SERVER_OPTIONS_INIT                                                                                  \
     {                                                                                                              \
         sizeof(taskq_server_options), NULL, NULL, 0, {0, NULL, NULL, (taskq_log_level)0}, false, 0, 0, 0, 0, NULL, \
-            NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, TASKQ_ALLOCATOR_INIT                                   \
+            NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, TASKQ_ALLOCATOR_INIT, 0                                \
     }
 
 /** Would these options do? Reads the tokens and the certificates; starts nothing; the scheduler may be missing still. EINVAL, and what
@@ -70,7 +72,8 @@ TASKQ_API const char *taskq_server_url(const taskq_server *server, uint32_t inde
 /** The OpenAPI document of the API that this library serves, as it stands at /openapi.json. Static. */
 TASKQ_API taskq_text taskq_server_openapi(void);
 
-/** Accept nothing more, answer held polls with 204 (it shuts the scheduler), let what is in flight end, free. NULL is fine. */
+/** Accept nothing more, let what is in flight end and tell those clients that their connections end, answer held polls with 204 (it shuts
+ * the scheduler), free. Waits for drain_ms and seconds at most. NULL is fine. */
 TASKQ_API void taskq_server_stop(taskq_server *server);
 
 TASKQ_END_DECLS

@@ -11,11 +11,14 @@
 #include "server/problem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/filter.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 enum {
     TIMED_OUT = -1,        /* what civetweb's pull_inner returns then */
@@ -135,10 +138,15 @@ static void wake_acceptor(struct mg_context *context)
     (void)context;
 }
 
+/* They stay: whoever comes is told 503. */
+static void stop_listening(taskq__front *front)
+{
+    (void)front;
+}
+
 static bool wait_for_more(struct mg_connection *conn)
 {
-    (void)conn;
-    return true;
+    return !((taskq__seat *)mg_get_thread_pointer(conn))->pool->draining; /* it cannot be cut later */
 }
 
 static void set_keep_alive(const struct mg_connection *conn)
@@ -390,6 +398,83 @@ static void wake_acceptor(struct mg_context *context)
 {
     for (unsigned i = 0; i < context->num_listening_sockets; i++) {
         shutdown(context->listening_sockets[i].sock, SHUT_RDWR);
+    }
+}
+
+/* While it is on no listener takes a SYN. It is dropped, not refused: the client sends it again a second later, to nobody then. */
+static void drop_connects(const struct mg_context *context, bool on)
+{
+    enum { FLAGS_AT = 13, SYN = 2 };
+    static const struct sock_filter lines[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_filter copy[sizeof(lines) / sizeof(lines[0])];
+    memcpy(copy, lines, sizeof(lines));
+    struct sock_fprog filter = {sizeof(lines) / sizeof(lines[0]), copy};
+    for (unsigned i = 0; i < context->num_listening_sockets; i++) {
+        setsockopt(context->listening_sockets[i].sock, SOL_SOCKET, on ? SO_ATTACH_FILTER : SO_DETACH_FILTER, &filter,
+                   sizeof(filter));
+    }
+}
+
+/* Is anybody connected whom nobody has accepted yet? */
+static bool has_arrivals(const struct mg_context *context)
+{
+    for (unsigned i = 0; i < context->num_listening_sockets; i++) {
+        struct pollfd one = {context->listening_sockets[i].sock, POLLIN, 0};
+        if (poll(&one, 1, 0) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_queue(struct mg_context *context)
+{
+    pthread_mutex_lock(&context->thread_mutex);
+    bool found = context->sq_head != context->sq_tail;
+    pthread_mutex_unlock(&context->thread_mutex);
+    return found;
+}
+
+/* A listener that is closed resets whoever the kernel has connected already and nobody accepted yet, with the request that he may have sent. So
+ * it is closed at a moment at which there is nobody: what comes later is refused, and goes to another server. Those who are not of this
+ * machine may be between the two halves of a handshake, and get the time for the second. civetweb closes listeners only when all its
+ * threads end, so something else is put in their places, which never has anybody. */
+static void stop_listening(taskq__front *front)
+{
+    enum { HANDSHAKE_MS_MAX = 25, STEP_MS = 1, QUIET_STEPS = 10, WAIT_MS = 1000 };
+    struct mg_context *context = front->context;
+    int pair[2], handshake_ms = 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        return; /* no descriptor is left: whoever comes is told 503 */
+    }
+    for (uint32_t i = 0; i < front->options.listen_count; i++) {
+        handshake_ms = front->options.listens[i].loopback ? handshake_ms : HANDSHAKE_MS_MAX;
+    }
+    int64_t until_ms = taskq__front_pool_now_ms(&front->pool) + WAIT_MS;
+    for (drop_connects(context, true);; drop_connects(context, true)) {
+        poll(NULL, 0, handshake_ms);
+        if (!has_arrivals(context) || taskq__front_pool_now_ms(&front->pool) >= until_ms) {
+            break;
+        }
+        drop_connects(context, false);
+        poll(NULL, 0, STEP_MS);
+    }
+    /* The thread that waits for the listeners is woken by their end and finds this; else it would go on waiting, and not for the new one. */
+    send(pair[1], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    for (unsigned i = 0; i < context->num_listening_sockets; i++) {
+        shutdown(context->listening_sockets[i].sock, SHUT_RDWR);
+        dup3(pair[0], context->listening_sockets[i].sock, O_CLOEXEC);
+    }
+    close(pair[0]);
+    front->deaf_fd = pair[1];
+    for (int quiet = 0; quiet < QUIET_STEPS && taskq__front_pool_now_ms(&front->pool) < until_ms;) {
+        quiet = has_queue(context) ? 0 : quiet + 1; /* until all of them have a thread */
+        poll(NULL, 0, STEP_MS);
     }
 }
 

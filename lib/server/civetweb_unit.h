@@ -44,11 +44,16 @@ static int civetweb_unit_mask(int number)
     return pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Where no descriptor is left its master thread would ask for the same connection again and again, on a core of its own. */
+/* Where no descriptor is left its master thread would ask for the same connection again and again, on a core of its own. And at the end
+ * something stands in for a listener that is no listener: what woke the thread for it is taken away. */
 static int civetweb_unit_accept(int listener, struct sockaddr *address, socklen_t *size)
 {
     enum { PAUSE_MS = 20 };
+    char byte;
     int fd = accept(listener, address, size);
+    if (fd < 0 && errno == EINVAL && recv(listener, &byte, 1, MSG_DONTWAIT) < 0) {
+        errno = EINVAL;
+    }
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
         poll(NULL, 0, PAUSE_MS);
     }

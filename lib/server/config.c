@@ -16,6 +16,7 @@ enum {
     CONNECTIONS_MAX = 20000,
     CONNECTIONS_DEFAULT = 1024,
     HANDSHAKES_LEAST = 32,
+    DRAIN_MS_MAX = 3600000,
     RESERVED_SHARE = 8 /* one connection in so many is never a held poll's */
 };
 
@@ -73,7 +74,10 @@ static taskq_status read_numbers(const taskq_server_options *options, taskq__con
     out->handshakes_max = (uint32_t)values[7];
     out->handshake_timeout_ms = (int64_t)values[8];
     out->worker_polls_max = (uint32_t)values[9];
-    return TASKQ_OK;
+    out->drain_ms = options->drain_ms;
+    return out->drain_ms >= 0 && out->drain_ms <= DRAIN_MS_MAX
+               ? TASKQ_OK
+               : taskq__fail(err, TASKQ_EINVAL, "drain_ms must be from 0 to %d", DRAIN_MS_MAX);
 }
 
 static taskq_status read_listens(const taskq_server_options *options, taskq__config *out, taskq_error *err)

@@ -18,7 +18,7 @@ typedef struct taskq__config {
     uint32_t connections_max, held_max, address_connections_max, handshakes_max, worker_polls_max;
     bool loopback_unbound; /* connections of this machine are not counted by address */
     uint32_t header_bytes_max, url_bytes_max, json_depth_max;
-    int64_t request_timeout_ms, handshake_timeout_ms;
+    int64_t request_timeout_ms, handshake_timeout_ms, drain_ms;
     taskq__network trusted[TASKQ__TRUSTED_MAX];
     uint32_t trusted_count;
     taskq__tls_options tls; /* cert_path NULL: plain */

@@ -155,7 +155,9 @@ typedef struct taskq__front_options {
 /* EUNAVAIL: a port cannot be had; ENOMEM. */
 taskq_status taskq__front_start(const taskq__front_options *options, taskq__front **out, taskq_error *err);
 uint16_t taskq__front_port(const taskq__front *front, uint32_t listen);
-/* New connections are refused and idle ones closed from now on; waits until no more requests are under way than `but` counts, so
+/* From now on every answer says that its connection ends. After so long nobody new connects: what has arrived till then is served. */
+void taskq__front_leave(taskq__front *front, int64_t wait_ms);
+/* Idle connections are closed, each after a moment in which a request may still come; waits until no more requests are under way than `but` counts, so
  * long at most. */
 void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_t wait_ms);
 void taskq__front_stop(taskq__front *front);

@@ -17,12 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "server/civetweb_unit.h"
 
 enum {
     REFUSE_WAIT_MS = 200, /* for the request of a connection that is refused: unread bytes would reset our answer */
     REFUSE_PATIENTLY_MAX = 32,
+    LEAVE_STEP_MS = 50,
     LINGER_MS = 2000,      /* the same for a body that is not wanted */
     HANDSHAKE_MS = 5000,   /* where the options say nothing */
     SEND_MS_MIN = 60000,   /* for an answer to be taken, in all */
@@ -35,6 +37,7 @@ struct taskq__front {
     struct mg_context *context;
     char said[256]; /* what civetweb said first while it started */
     _Atomic bool started;
+    int deaf_fd; /* the other end of what stands in for the listeners at the end; -1: nothing does */
     uint16_t ports[TASKQ__LISTENS_MAX];
 };
 
@@ -72,7 +75,7 @@ static void write_reply(taskq__seat *self, struct mg_connection *conn)
     if (front->options.tls != NULL) { /* browsers come back by TLS alone from now on */
         taskq__reply_header(reply, "Strict-Transport-Security", TASKQ_TEXT("max-age=31536000"));
     }
-    bool keep = !reply->close && !self->spare && taskq__head_keeps_alive(&self->request) && !front->pool.draining;
+    bool keep = !reply->close && !self->spare && taskq__head_keeps_alive(&self->request) && !front->pool.leaving;
     reply->close = !keep;
     taskq__buf_rewind(&self->head);
     taskq__head_write(&self->head, reply, self->request.request_id, keep,
@@ -209,8 +212,8 @@ static int on_request(struct mg_connection *conn)
     bool keep = !self->reply.close;
     taskq__seat_tidy(self);
     taskq__seat_end(self);
-    /* A drain that begins now finds this seat idle and cuts it; one that has begun is seen here. */
-    if (keep && (self->pool->draining || !wait_for_more(conn))) {
+    /* It was told that the connection stays: a drain that has begun meanwhile waits a moment for the next request, then cuts this seat. */
+    if (keep && !wait_for_more(conn)) {
         mg_disable_connection_keep_alive(conn);
     }
     return status;
@@ -411,6 +414,7 @@ taskq_status taskq__front_start(const taskq__front_options *options, taskq__fron
         return taskq__fail_memory(err);
     }
     front->options = *options;
+    front->deaf_fd = -1;
     mg_init_library(0);
     front->context = start_context(front);
     if (front->context == NULL) {
@@ -436,6 +440,17 @@ uint16_t taskq__front_port(const taskq__front *front, uint32_t listen)
     return front->ports[listen];
 }
 
+void taskq__front_leave(taskq__front *front, int64_t wait_ms)
+{
+    taskq__pool *pool = &front->pool;
+    int64_t until_ms = taskq__front_pool_now_ms(pool) + wait_ms;
+    pool->leaving = true;
+    while (wait_ms > 0 && taskq__front_pool_now_ms(pool) < until_ms) {
+        poll(NULL, 0, (int)(wait_ms < LEAVE_STEP_MS ? wait_ms : LEAVE_STEP_MS));
+    }
+    stop_listening(front);
+}
+
 void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_t wait_ms)
 {
     taskq__front_pool_drain(&front->pool, but, wait_ms);
@@ -447,6 +462,9 @@ void taskq__front_stop(taskq__front *front)
     taskq__front_pool_cut(&front->pool);
     mg_stop(front->context);
     mg_exit_library();
+    if (front->deaf_fd >= 0) {
+        close(front->deaf_fd);
+    }
     taskq__front_pool_clear(&front->pool);
     taskq__free(front->options.allocator, front);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who sits where. A connection holds a thread even while it says nothing, so the longest idle one is closed when a new one finds the
- * house full, and all idle ones when the server ends. What is under way is cut only when the end has waited for it long enough: a client
- * that does not take its answer must not keep the server from ending.
+ * house full. When the server ends, an idle one gets a moment in which a request that is on its way arrives, is answered and told that
+ * the connection ends: whoever is merely cut has sent a request into nothing. What is under way is cut only when the end has waited
+ * for it long enough: a client that does not take its answer must not keep the server from ending.
  */
 #include "server/front_pool.h"
 
@@ -14,6 +15,8 @@
 
 enum {
     DRAIN_STEP_MS = 10,
+    DRAIN_USED_MS = 200,    /* at the end: for the next request on a connection that has had one */
+    DRAIN_FRESH_MS = 500,   /* and for the first one: it would not have connected without a wish */
     AGREE_MS = 250,         /* so long a handshake that goes on is left alone, however many there are */
     EVICT_IDLE_MS = 1000,   /* younger ones are left: their next request may be on its way */
     KEPT_BYTES_MAX = 65536, /* buffers above that are given back after the request */
@@ -35,11 +38,12 @@ taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_option
     pool->loopback_unbound = options->loopback_unbound;
     pool->trusted_count = options->trusted_count;
     pool->seats = NULL;
-    atomic_init(&pool->busy, 0);
     atomic_init(&pool->connections, 0);
     atomic_init(&pool->handshakes, 0);
     atomic_init(&pool->refusing, 0);
+    atomic_init(&pool->leaving, false);
     atomic_init(&pool->draining, false);
+    pool->drained_at_ms = 0;
     if (pthread_mutex_init(&pool->lock, NULL) != 0) {
         return TASKQ_ENOMEM;
     }
@@ -193,7 +197,7 @@ taskq__entry taskq__seat_take(taskq__seat *seat, int fd, const char *peer)
     }
     pthread_mutex_lock(&seat->lock);
     seat->fd = fd;
-    seat->in_request = seat->cut = seat->agreeing = false;
+    seat->in_request = seat->cut = seat->agreeing = seat->served = false;
     seat->idle_since_ms = taskq__front_pool_now_ms(pool);
     pthread_mutex_unlock(&seat->lock);
     return TASKQ__ENTRY_TAKEN;
@@ -278,9 +282,6 @@ bool taskq__seat_begin(taskq__seat *seat)
     bool go_on = !seat->cut;
     seat->in_request = go_on;
     pthread_mutex_unlock(&seat->lock);
-    if (go_on) {
-        atomic_fetch_add(&seat->pool->busy, 1);
-    }
     return go_on;
 }
 
@@ -289,9 +290,9 @@ void taskq__seat_end(taskq__seat *seat)
     taskq__pool *pool = seat->pool;
     pthread_mutex_lock(&seat->lock);
     seat->in_request = false;
+    seat->served = true;
     seat->idle_since_ms = taskq__front_pool_now_ms(pool);
     pthread_mutex_unlock(&seat->lock);
-    atomic_fetch_sub(&pool->busy, 1);
     if (pool->draining) {
         pthread_mutex_lock(&pool->lock);
         pthread_cond_broadcast(&pool->idle);
@@ -310,16 +311,43 @@ static void wait_a_little(taskq__pool *pool)
     pthread_cond_timedwait(&pool->idle, &pool->lock, &until);
 }
 
+/* With the pool's and the seat's lock held. Idle for long enough, and nothing has come meanwhile that its thread has not seen yet. */
+static bool may_be_cut(const taskq__seat *seat, int64_t now_ms)
+{
+    char byte;
+    int64_t began_ms = seat->pool->drained_at_ms;
+    int64_t since_ms = seat->idle_since_ms > began_ms ? seat->idle_since_ms : began_ms;
+    return is_idle(seat, INT64_MAX) && now_ms - since_ms >= (seat->served ? DRAIN_USED_MS : DRAIN_FRESH_MS) &&
+           recv(seat->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+/* With the pool's lock held. How many are to be waited for, those beyond `held` that are in a request and those that may yet bring one. */
+static uint32_t drain_once(taskq__pool *pool, uint32_t held, int64_t now_ms)
+{
+    uint32_t running = 0, idle = 0;
+    for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
+        pthread_mutex_lock(&each->lock);
+        if (may_be_cut(each, now_ms)) {
+            each->cut = true;
+            shutdown(each->fd, SHUT_RDWR);
+        }
+        running += each->in_request ? 1 : 0;
+        idle += is_idle(each, INT64_MAX) ? 1 : 0;
+        pthread_mutex_unlock(&each->lock);
+    }
+    return idle + (running > held ? running - held : 0);
+}
+
 void taskq__front_pool_drain(taskq__pool *pool, const _Atomic uint32_t *but, int64_t wait_ms)
 {
-    int64_t until_ms = taskq__front_pool_now_ms(pool) + wait_ms;
+    int64_t now_ms = taskq__front_pool_now_ms(pool);
+    int64_t until_ms = now_ms + wait_ms;
     pthread_mutex_lock(&pool->lock);
-    pool->draining = true;
-    for (taskq__seat *each = pool->seats; each != NULL; each = each->next) {
-        cut_if_idle(each, INT64_MAX);
-    }
-    while (atomic_load(&pool->busy) > (but != NULL ? atomic_load(but) : 0) && taskq__front_pool_now_ms(pool) < until_ms) {
+    pool->drained_at_ms = pool->draining ? pool->drained_at_ms : now_ms;
+    pool->leaving = pool->draining = true;
+    while (drain_once(pool, but != NULL ? atomic_load(but) : 0, now_ms) > 0 && now_ms < until_ms) {
         wait_a_little(pool);
+        now_ms = taskq__front_pool_now_ms(pool);
     }
     pthread_mutex_unlock(&pool->lock);
 }

@@ -32,6 +32,7 @@ typedef struct taskq__seat {
     pthread_mutex_t lock;
     int fd;                /* guarded by lock; -1: no connection, or out of reach */
     bool in_request, cut;  /* guarded by lock; cut: its connection was taken away */
+    bool served;           /* guarded by lock: its connection has had an answer */
     int64_t idle_since_ms; /* guarded by lock */
     bool agreeing;         /* guarded by lock: its TLS is not agreed yet, since idle_since_ms */
     /* The rest belongs to the seat's thread. */
@@ -60,8 +61,10 @@ struct taskq__pool {
     pthread_mutex_t lock; /* guards seats; taken before a seat's */
     pthread_cond_t idle;
     taskq__seat *seats;
-    _Atomic uint32_t busy, connections, handshakes, refusing;
-    _Atomic bool draining;
+    _Atomic uint32_t connections, handshakes, refusing;
+    _Atomic bool leaving;  /* every answer says that the connection ends */
+    _Atomic bool draining; /* new connections are refused */
+    int64_t drained_at_ms; /* guarded by lock: when that began */
 };
 
 taskq_status taskq__front_pool_init(taskq__pool *pool, const taskq__front_options *options);

@@ -109,7 +109,8 @@ static void claim(taskq_server *server, const taskq__request *request, taskq__re
     options.gone = is_gone;
     options.user = &self;
     bool wants_wait = options.wait_ms > 0;
-    taskq__bound bound = wants_wait && request->may_wait ? hold(server, options.worker) : TASKQ__BOUND_HELD_POLLS;
+    taskq__bound bound =
+        wants_wait && request->may_wait && !server->stopping ? hold(server, options.worker) : TASKQ__BOUND_HELD_POLLS;
     bool held = bound == TASKQ__BOUND_NONE;
     options.wait_ms = held ? options.wait_ms : 0; /* no room to wait: a job that is ready is still given */
     taskq_status status = taskq_scheduler_claim(server->scheduler, &options, &jobs, &err);

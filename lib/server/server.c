@@ -400,6 +400,7 @@ void taskq_server_stop(taskq_server *server)
         return;
     }
     server->stopping = true;
+    taskq__front_leave(server->front, server->config.drain_ms);
     taskq__front_drain(server->front, &server->held,
                        FINISH_MS);           /* those that work, while the scheduler still takes work */
     taskq_scheduler_shut(server->scheduler); /* those that wait */
