@@ -160,7 +160,7 @@ class Chain:
         for version in range(self.last - 1, 0, -1):
             self.late[version] = min(self.late[version], self.late[version + 1])
         for version in range(1, self.last + 1):
-            if self.early[version] > self.late[version] + SLACK / 10:
+            if self.early[version] > self.late[version]:
                 rule, n = self.source[version]
                 raise Broken(rule, f"version {version} was there at {self.late[version]:.4f}, and at {self.early[version]:.4f} the one "
                                    f"before it still held ({n})")
@@ -248,11 +248,12 @@ class Chain:
         return self.rows[row]["worker"] if row < len(self.rows) else self.final.get("worker")
 
     def is_claim(self, version, attempt, row):
-        worker = self.worker_of(row)
+        worker, sight = self.worker_of(row), self.at.get(version)
+        if self.waived == "overlap" and sight:
+            return sight.job.get("worker") in self.evidence.claims
         if row < len(self.rows) and self.rows[row]["attempt"] != attempt:
             return False
         group = self.evidence.claims.get(worker)
-        sight = self.at.get(version)
         if group is None or group.t0() > self.late[version] or (sight and sight.job.get("worker") != worker):
             return False
         if group.has("unknown"):
@@ -277,9 +278,10 @@ class Chain:
             if (pinned is None or self.waived == "stale") and self.is_sweep(version, ended):
                 for state in self.after_failure(attempt, cancel, False, None):
                     yield (state, attempt, row + 1, cancel)
-            if self.waived == "stale":
-                for state in ("succeeded", "failed", "queued", "scheduled", "canceled"):
-                    yield (state, attempt - (ended["outcome"] == "released"), row + 1, cancel)
+            if self.waived == "stale":  # a report of any lease, even a refused one
+                for _, groups in self.on_this_job(self.evidence.reports_on):
+                    for report in groups:
+                        yield from self.after_report(version, report.ask, ended, attempt, row, cancel)
 
     def cancel_flags(self, version):
         """May it have been asked to cancel while version - 1 ran?"""
