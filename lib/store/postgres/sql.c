@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The statements stand in two tables, one of what a batch does and one of the rest; here they are one. The schema's name is
+ * The statements stand in three tables, of what a batch does, of an import and of the rest; here they are one. The schema's name is
  * part of each text: a search_path is the session's, and behind a pooler a session is anybody's.
  */
 #include "store/postgres/sql.h"
@@ -11,7 +11,10 @@
 
 const taskq__pg_sql_text *taskq__pg_sql_at(taskq__pg_sql which)
 {
-    return which < TASKQ__PG_SQL_OF_COMMIT ? &taskq__pg_sql_reads[which]
+    if (which < TASKQ__PG_SQL_OF_IMPORT) {
+        return &taskq__pg_sql_reads[which];
+    }
+    return which < TASKQ__PG_SQL_OF_COMMIT ? &taskq__pg_sql_import[which - TASKQ__PG_SQL_OF_IMPORT]
                                            : &taskq__pg_sql_commit[which - TASKQ__PG_SQL_OF_COMMIT];
 }
 

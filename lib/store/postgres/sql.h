@@ -27,6 +27,21 @@ typedef enum taskq__pg_sql {
     TASKQ__PG_SQL_FORGET_BATCHES,
     TASKQ__PG_SQL_HELD_SNAPSHOT,
     TASKQ__PG_SQL_DEAD_ROWS,
+    TASKQ__PG_SQL_OF_IMPORT, /* not a statement: here begin those of sql_import.c */
+
+    /* sql_import.c: taking over another store */
+    TASKQ__PG_SQL_IMPORT_STANDING = TASKQ__PG_SQL_OF_IMPORT,
+    TASKQ__PG_SQL_IMPORT_IDS,
+    TASKQ__PG_SQL_IMPORT_MARK,
+    TASKQ__PG_SQL_IMPORT_DONE,
+    TASKQ__PG_SQL_IMPORT_QUEUES,
+    TASKQ__PG_SQL_IMPORT_JOBS,
+    TASKQ__PG_SQL_IMPORT_PAYLOADS,
+    TASKQ__PG_SQL_IMPORT_COUNTERS,
+    TASKQ__PG_SQL_IMPORT_ATTEMPTS,
+    TASKQ__PG_SQL_IMPORT_PROGRESS,
+    TASKQ__PG_SQL_IMPORT_LOGS,
+    TASKQ__PG_SQL_IMPORT_KEYS,
     TASKQ__PG_SQL_OF_COMMIT, /* not a statement: here begin those of sql_commit.c */
 
     /* sql_commit.c: what a batch reads and writes; each number follows the one before */
@@ -39,7 +54,8 @@ typedef struct taskq__pg_sql_text {
     const char *text;
 } taskq__pg_sql_text;
 
-extern const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_COMMIT];
+extern const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT];
+extern const taskq__pg_sql_text taskq__pg_sql_import[TASKQ__PG_SQL_OF_COMMIT - TASKQ__PG_SQL_OF_IMPORT];
 extern const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQL_OF_COMMIT];
 
 const taskq__pg_sql_text *taskq__pg_sql_at(taskq__pg_sql which);

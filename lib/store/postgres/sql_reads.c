@@ -12,7 +12,7 @@
 /* The database's time, read with what it is the time of. */
 #define NOW "@now_ms()"
 
-const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_COMMIT] = {
+const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     AT(BEGIN) = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"},
     AT(COMMIT) = {"commit", "COMMIT"},
     AT(ROLLBACK) = {"rollback", "ROLLBACK"},

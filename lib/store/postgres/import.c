@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking over another store. Each page is one transaction that also writes down where it ended, so whatever ends a move,
+ * the next one goes on at the page that was not committed.
+ */
+#include "store/postgres/pg.h"
+#include "store/postgres/rows.h"
+
+#include "core/arena.h"
+#include "core/fail.h"
+#include "core/job.h"
+#include "core/tags.h"
+
+/* Where an import stands, as rows of @meta. */
+#define MARK "import_mark"
+#define STAGE "import_stage"
+#define AFTER_ID "import_id"
+#define DONE "import_done"
+
+typedef struct importing {
+    taskq__pg *pg;
+    taskq_arena *arena;
+    uint32_t sent; /* statements under way */
+} importing;
+
+static void put(importing *in, taskq__pg_sql which, const taskq__pg_params *params)
+{
+    taskq__pg_session_send(in->pg->committer, which, params);
+    in->sent++;
+}
+
+static taskq_status begin(importing *in, taskq__pg *pg, taskq_error *err)
+{
+    *in = (importing){.pg = pg, .arena = taskq__arena_new(&pg->allocator, 0)};
+    if (in->arena == NULL) {
+        return taskq__fail_memory(err);
+    }
+    taskq_status status = taskq__pg_session_ready(pg->committer, err);
+    if (status == TASKQ_OK) {
+        put(in, TASKQ__PG_SQL_BEGIN, NULL);
+    }
+    return status;
+}
+
+/* COMMIT and every answer; or, where something failed before, the way back. */
+static taskq_status end(importing *in, taskq_status status, taskq_error *err)
+{
+    taskq__pg_session *session = in->pg->committer;
+    if (status == TASKQ_OK) {
+        put(in, TASKQ__PG_SQL_COMMIT, NULL);
+        status = taskq__pg_session_sync(session, err);
+    }
+    for (uint32_t i = 0; i < in->sent && status == TASKQ_OK; i++) {
+        status = taskq__pg_session_skip(session, err);
+    }
+    if (status == TASKQ_OK) {
+        status = taskq__pg_session_end(session, err);
+    } else {
+        taskq__pg_session_rollback(session);
+    }
+    taskq__arena_free(in->arena);
+    return status;
+}
+
+/* ---- where it stands ------------------------------------------------------------------------------------------------ */
+
+static void add_mark(taskq__pg_params *params, const char *name, int64_t value)
+{
+    taskq__pg_row_text(params, taskq_text_of(name));
+    taskq__pg_row_int(params, value);
+}
+
+static taskq__pg_params marks(importing *in)
+{
+    taskq__pg_params params;
+    taskq__pg_params_init(&params, in->arena);
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_TEXT);
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    return params;
+}
+
+/* A new import: from now on ids are given out above the highest that comes along. */
+static taskq_status start(taskq__pg *pg, const taskq_stored_whole *whole, taskq_error *err)
+{
+    importing in;
+    taskq_status status = begin(&in, pg, err);
+    if (status == TASKQ_OK) {
+        taskq__pg_params ids, mark = marks(&in);
+        taskq__pg_params_init(&ids, in.arena);
+        taskq__pg_param_int(&ids, whole->last_id);
+        put(&in, TASKQ__PG_SQL_IMPORT_IDS, &ids);
+        add_mark(&mark, MARK, (int64_t)whole->mark);
+        add_mark(&mark, STAGE, TASKQ_STAGE_QUEUES);
+        add_mark(&mark, AFTER_ID, 0);
+        add_mark(&mark, DONE, 0);
+        put(&in, TASKQ__PG_SQL_IMPORT_MARK, &mark);
+    }
+    return end(&in, status, err);
+}
+
+typedef struct standing {
+    bool has_jobs, begun;
+    uint64_t mark, done;
+    int64_t stage, after_id;
+} standing;
+
+static taskq_status read_standing(taskq__pg *pg, standing *out, taskq_error *err)
+{
+    PGresult *result = NULL;
+    taskq_status status = taskq__pg_session_ready(pg->committer, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    taskq__pg_session_send(pg->committer, TASKQ__PG_SQL_IMPORT_STANDING, NULL);
+    status = taskq__pg_session_sync(pg->committer, err);
+    if (status == TASKQ_OK) {
+        status = taskq__pg_session_next(pg->committer, &result, err);
+    }
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    enum { JOBS, MARK_OF, STAGE_OF, AFTER_ID_OF, DONE_OF };
+    out->has_jobs = taskq__pg_result_int(result, 0, JOBS) != 0;
+    out->begun = !taskq__pg_result_null(result, 0, MARK_OF);
+    out->mark = (uint64_t)taskq__pg_result_int(result, 0, MARK_OF);
+    out->stage = taskq__pg_result_int(result, 0, STAGE_OF);
+    out->after_id = taskq__pg_result_int(result, 0, AFTER_ID_OF);
+    out->done = (uint64_t)taskq__pg_result_int(result, 0, DONE_OF);
+    PQclear(result);
+    return taskq__pg_session_end(pg->committer, err);
+}
+
+taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole, taskq_stage *stage, int64_t *after_id,
+                                    uint64_t *done, taskq_error *err)
+{
+    taskq__pg *pg = self;
+    standing now = {0};
+    taskq_status status = read_standing(pg, &now, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    if (!now.begun && now.has_jobs) {
+        return taskq__fail(err, TASKQ_EEXISTS,
+                           "schema %s has jobs of its own: import into an empty one, see --db-schema", pg->schema);
+    }
+    if (now.begun && now.mark != whole->mark) {
+        return taskq__fail(err, TASKQ_EEXISTS,
+                           "schema %s holds the import of another store, or this one was used since the import began: "
+                           "import into an empty one, see --db-schema",
+                           pg->schema);
+    }
+    if (!now.begun) {
+        status = start(pg, whole, err);
+    }
+    if (status == TASKQ_OK) {
+        *stage = (taskq_stage)now.stage;
+        *after_id = now.after_id;
+        *done = now.done;
+    }
+    return status;
+}
+
+taskq_status taskq__pg_import_stage(void *self, taskq_stage next, taskq_error *err)
+{
+    importing in;
+    taskq_status status = begin(&in, self, err);
+    if (status == TASKQ_OK) {
+        taskq__pg_params mark = marks(&in);
+        add_mark(&mark, STAGE, next);
+        put(&in, TASKQ__PG_SQL_IMPORT_MARK, &mark);
+    }
+    return end(&in, status, err);
+}
+
+/* ---- pages ------------------------------------------------------------------------------------------------------------ */
+
+static void columns(taskq__pg_params *params, importing *in, const char *types)
+{
+    taskq__pg_params_init(params, in->arena);
+    for (const char *type = types; *type != '\0'; type++) {
+        taskq__pg_params_column(params, *type == 'i'   ? TASKQ__PG_VALUE_INT8
+                                        : *type == 'd' ? TASKQ__PG_VALUE_FLOAT8
+                                        : *type == 't' ? TASKQ__PG_VALUE_TEXT
+                                                       : TASKQ__PG_VALUE_BYTEA);
+    }
+}
+
+static void add_job(taskq__pg_params *p, const taskq_stored_job *stored)
+{
+    const taskq_job *job = &stored->job;
+    bool running = job->state == TASKQ_STATE_RUNNING, failed = job->state == TASKQ_STATE_FAILED;
+    bool waits = job->state == TASKQ_STATE_SCHEDULED && job->backoff_due_ms == 0;
+    int64_t extras = (job->progress.size > 0 ? TASKQ__PG_HAS_PROGRESS : 0) |
+                     (job->log.size > 0 ? TASKQ__PG_HAS_LOG : 0) |
+                     (stored->attempt_count > 0 ? TASKQ__PG_HAS_ATTEMPTS : 0);
+    taskq__pg_row_int(p, job->id);
+    taskq__pg_row_int(p, job->version);
+    taskq__pg_row_int(p, job->run_at_ms);
+    taskq__pg_row_int(p, job->updated_at_ms);
+    taskq__pg_row_int_or_null(p, job->started_at_ms);
+    taskq__pg_row_int_or_null(p, failed ? 0 : job->finished_at_ms);
+    taskq__pg_row_int_or_null(p, failed ? job->finished_at_ms : 0);
+    taskq__pg_row_int_or_null(p, job->lease_due_ms);
+    taskq__pg_row_int_or_null(p, job->timeout_due_ms);
+    taskq__pg_row_int_or_null(p, running ? taskq__job_expires_at(job) : 0);
+    taskq__pg_row_int_or_null(p, waits ? job->run_at_ms : 0);
+    taskq__pg_row_int_or_null(p, job->backoff_due_ms);
+    taskq__pg_row_int_or_null(p, stored->result_of);
+    taskq__pg_row_int_or_null(p, stored->error_of);
+    taskq__pg_row_int(p, job->timeout_ms);
+    taskq__pg_row_int(p, job->lease_ms);
+    taskq__pg_row_int(p, job->backoff.base_ms);
+    taskq__pg_row_int(p, job->backoff.max_ms);
+    taskq__pg_row_double(p, job->backoff.factor);
+    taskq__pg_row_double(p, job->backoff.jitter);
+    taskq__pg_row_int(p, job->priority);
+    taskq__pg_row_int(p, job->attempt);
+    taskq__pg_row_int(p, job->max_attempts);
+    taskq__pg_row_int(p, extras);
+    taskq__pg_row_int(p, job->state);
+    taskq__pg_row_int(p, job->state == TASKQ_STATE_QUEUED);
+    taskq__pg_row_int(p, job->cancel_requested);
+    taskq__pg_row_text(p, job->queue);
+    taskq__pg_row_text(p, job->type);
+    taskq__pg_row_text_or_null(p, job->batch);
+    taskq__pg_row_text_or_null(p, job->unique_key);
+    taskq__pg_row_text_or_null(p, taskq_state_is_terminal(job->state) ? (taskq_text){NULL, 0} : job->unique_key);
+    taskq__pg_row_text_or_null(p, job->worker);
+    taskq__pg_row_text_or_null(p, stored->poll);
+}
+
+static taskq_status send_jobs(importing *in, const taskq_stored_page *page, taskq_error *err)
+{
+    taskq__pg_params jobs, payloads, counters;
+    columns(&jobs, in, "iiiiiiiiiiiiiiiiiiddiiiiiiittttttt");
+    columns(&payloads, in, "iittt");
+    columns(&counters, in, "ti");
+    for (uint32_t i = 0; i < page->count; i++) {
+        const taskq_job *job = &page->jobs[i].job;
+        taskq_text tags;
+        if (!taskq__tags_join(job, in->arena, &tags)) {
+            return taskq__fail_memory(err);
+        }
+        add_job(&jobs, &page->jobs[i]);
+        taskq__pg_row_int(&payloads, job->id);
+        taskq__pg_row_int(&payloads, job->created_at_ms);
+        taskq__pg_row_text_or_null(&payloads, tags);
+        taskq__pg_row_text_or_null(&payloads, job->traceparent);
+        taskq__pg_row_text(&payloads, job->payload);
+        taskq__pg_row_text(&counters, job->queue);
+        taskq__pg_row_int(&counters, job->state);
+    }
+    put(in, TASKQ__PG_SQL_IMPORT_JOBS, &jobs);
+    put(in, TASKQ__PG_SQL_IMPORT_PAYLOADS, &payloads);
+    put(in, TASKQ__PG_SQL_IMPORT_COUNTERS, &counters);
+    return TASKQ_OK;
+}
+
+static void send_attempts(importing *in, const taskq_stored_page *page)
+{
+    taskq__pg_params p;
+    columns(&p, in, "iiiitiiiit");
+    for (uint32_t i = 0; i < page->count; i++) {
+        for (uint32_t k = 0; k < page->jobs[i].attempt_count; k++) {
+            const taskq_stored_attempt *attempt = &page->jobs[i].attempts[k];
+            taskq__pg_row_int(&p, page->jobs[i].job.id);
+            taskq__pg_row_int(&p, attempt->version);
+            taskq__pg_row_int(&p, attempt->attempt);
+            taskq__pg_row_int(&p, attempt->outcome);
+            taskq__pg_row_text_or_null(&p, attempt->worker);
+            taskq__pg_row_int_or_null(&p, attempt->started_at_ms);
+            taskq__pg_row_int(&p, attempt->finished_at_ms);
+            taskq__pg_row_int(&p, attempt->reported);
+            taskq__pg_row_int(&p, (int64_t)attempt->digest);
+            taskq__pg_row_text_or_null(&p, attempt->text);
+        }
+    }
+    if (taskq__pg_params_rows(&p) > 0) {
+        put(in, TASKQ__PG_SQL_IMPORT_ATTEMPTS, &p);
+    }
+}
+
+static void send_progress_and_logs(importing *in, const taskq_stored_page *page)
+{
+    taskq__pg_params progress, logs;
+    columns(&progress, in, "it");
+    columns(&logs, in, "iib");
+    for (uint32_t i = 0; i < page->count; i++) {
+        const taskq_job *job = &page->jobs[i].job;
+        if (job->progress.size > 0) {
+            taskq__pg_row_int(&progress, job->id);
+            taskq__pg_row_text(&progress, job->progress);
+        }
+        if (job->log.size > 0) {
+            taskq__pg_row_int(&logs, job->id);
+            taskq__pg_row_int(&logs, (int64_t)job->log.size);
+            taskq__pg_row_text(&logs, job->log);
+        }
+    }
+    if (taskq__pg_params_rows(&progress) > 0) {
+        put(in, TASKQ__PG_SQL_IMPORT_PROGRESS, &progress);
+    }
+    if (taskq__pg_params_rows(&logs) > 0) {
+        put(in, TASKQ__PG_SQL_IMPORT_LOGS, &logs);
+    }
+}
+
+static taskq_status send_job_page(importing *in, const taskq_stored_page *page, taskq_error *err)
+{
+    taskq_status status = send_jobs(in, page, err);
+    if (status == TASKQ_OK) {
+        send_attempts(in, page);
+        send_progress_and_logs(in, page);
+        taskq__pg_params mark = marks(in), more;
+        add_mark(&mark, AFTER_ID, page->jobs[page->count - 1].job.id);
+        put(in, TASKQ__PG_SQL_IMPORT_MARK, &mark);
+        taskq__pg_params_init(&more, in->arena);
+        taskq__pg_param_int(&more, page->count);
+        put(in, TASKQ__PG_SQL_IMPORT_DONE, &more);
+    }
+    return status;
+}
+
+static void send_queues(importing *in, const taskq_stored_page *page)
+{
+    taskq__pg_params p;
+    columns(&p, in, "ti");
+    for (uint32_t i = 0; i < page->count; i++) {
+        taskq__pg_row_text(&p, page->queues[i].name);
+        taskq__pg_row_int(&p, page->queues[i].paused);
+    }
+    put(in, TASKQ__PG_SQL_IMPORT_QUEUES, &p);
+}
+
+static void send_keys(importing *in, const taskq_stored_page *page)
+{
+    taskq__pg_params p;
+    columns(&p, in, "tiib");
+    for (uint32_t i = 0; i < page->count; i++) {
+        taskq__pg_row_text(&p, page->keys[i].key);
+        taskq__pg_row_int(&p, (int64_t)page->keys[i].digest);
+        taskq__pg_row_int(&p, page->keys[i].expires_at_ms);
+        taskq__pg_row_text(&p, page->keys[i].jobs);
+    }
+    put(in, TASKQ__PG_SQL_IMPORT_KEYS, &p);
+}
+
+taskq_status taskq__pg_import_page(void *self, const taskq_stored_page *page, taskq_error *err)
+{
+    importing in;
+    taskq_status status = begin(&in, self, err);
+    if (status == TASKQ_OK) {
+        switch (page->stage) {
+        case TASKQ_STAGE_QUEUES: send_queues(&in, page); break;
+        case TASKQ_STAGE_JOBS: status = send_job_page(&in, page, err); break;
+        case TASKQ_STAGE_KEYS: send_keys(&in, page); break;
+        case TASKQ_STAGE_DONE: break;
+        }
+    }
+    return end(&in, status, err);
+}
