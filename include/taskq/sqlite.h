@@ -91,6 +91,18 @@ TASKQ_API taskq_status taskq_sqlite_commit(taskq_store *store, taskq_error *err)
 /** None of it holds. EINVAL: this thread has not begun one. */
 TASKQ_API taskq_status taskq_sqlite_rollback(taskq_store *store, taskq_error *err);
 
+/** Enqueue in a transaction that the host has opened (BEGIN IMMEDIATE) on a connection of its own, in another process than the one
+ * whose scheduler has the store open. The host commits or rolls back by itself; the scheduler finds the jobs with its next sweep.
+ * Two processes then write one file: both have to run on SQLite 3.51.3 or later, which is looked at each time. `store`: of the
+ * options the path (any; the connection's file it is), table_prefix and allocator count.
+ * EINVAL: an argument, an earlier SQLite here or there, no transaction is open, or the schema is another version's; ENOTFOUND: no
+ * store is in the file; EEXISTS as ever. On EBUSY, EUNAVAIL or ESTORE nothing of this call was written, or SQLite has rolled back all
+ * of the transaction (sqlite3_get_autocommit tells). */
+TASKQ_API taskq_status taskq_sqlite_enqueue_beside(struct sqlite3 *connection, const taskq_sqlite_options *store,
+                                                   const taskq_new_job *const *jobs, uint32_t count,
+                                                   const taskq_enqueue_options *options, taskq_jobs **out,
+                                                   uint32_t *made, taskq_error *err);
+
 /** Look at the store at options->path without changing it: can it be read, is the schema ours and of which version, is the file
  * sound? OK with a sentence for the operator in `summary` (summary_bytes long, cut); ENOTFOUND: there is none yet (it would be
  * made); EINVAL, ESTORE: what is wrong, in err. */

@@ -11,7 +11,8 @@
 
 enum {
     STEP_ROWS = 500,
-    STEPS_MAX = 100,        /* a kind and sweep */
+    STEPS_MAX = 100, /* a kind and sweep */
+    LOOK_READY_MAX = 64,
     PRUNE_EVERY_MS = 60000, /* retention and old keys are not urgent, unless what is kept is kept for less */
     SOON_MS = 1             /* an instant that has come but was not worked off: do not spin on it */
 };
@@ -122,10 +123,28 @@ static taskq_status next_due(taskq_scheduler *scheduler, int64_t *out_in_ms, tas
     return status;
 }
 
+/* A store that cannot wake us by a descriptor is asked whether others have made something ready, while somebody waits for it. */
+static taskq_status look_again(taskq_scheduler *scheduler, taskq_error *err)
+{
+    taskq_ready ready[LOOK_READY_MAX];
+    uint32_t count = 0;
+    if (taskq__store_wake_fd(scheduler->store) >= 0 || taskq__line_read_counts(scheduler->line).parked == 0) {
+        return TASKQ_OK;
+    }
+    taskq_status status = taskq__store_wake_read(scheduler->store, ready, LOOK_READY_MAX, &count, err);
+    if (status == TASKQ_OK && count > 0) {
+        taskq__line_ready(scheduler->line, ready, count);
+    }
+    return status;
+}
+
 static taskq_status sweep(taskq_scheduler *scheduler, taskq_arena *arena, taskq_sweep_report *report, taskq_error *err)
 {
     bool ended = true;
-    taskq_status status = walk_kind(scheduler, TASKQ_WALK_EXPIRED, arena, report, &ended, err);
+    taskq_status status = look_again(scheduler, err);
+    if (status == TASKQ_OK) {
+        status = walk_kind(scheduler, TASKQ_WALK_EXPIRED, arena, report, &ended, err);
+    }
     if (status == TASKQ_OK) {
         status = walk_kind(scheduler, TASKQ_WALK_DUE, arena, report, &ended, err);
     }

@@ -23,7 +23,9 @@ void host_setup(void)
 sqlite3 *host_begin(void)
 {
     sqlite3 *db = NULL;
-    ck_ok(taskq_sqlite_begin(fx.store, &db, &fx.err));
+    taskq_error err = TASKQ_ERROR_INIT;
+    taskq_status status = taskq_sqlite_begin(fx.store, &db, &err);
+    ck_assert_msg(status == TASKQ_OK, "%s: %s", taskq_status_name(status), err.text);
     return db;
 }
 

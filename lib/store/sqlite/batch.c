@@ -12,11 +12,10 @@
 
 enum { FIRST_ROOM = 64 }; /* a power of two */
 
-void taskq__txn_init(taskq__txn *txn, taskq__db *db, taskq_batch *batch)
+void taskq__txn_init(taskq__txn *txn, taskq__conn *conn, taskq_batch *batch)
 {
     memset(txn, 0, sizeof(*txn));
-    txn->db = db;
-    txn->conn = &db->writer;
+    txn->conn = conn;
     txn->batch = batch;
     txn->arena = batch->arena;
     txn->now = batch->now;

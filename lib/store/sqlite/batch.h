@@ -17,7 +17,6 @@ typedef struct taskq__place {
 } taskq__place;
 
 typedef struct taskq__txn {
-    taskq__db *db;
     taskq__conn *conn;
     taskq_batch *batch;
     taskq_arena *arena; /* the batch's */
@@ -32,7 +31,7 @@ typedef struct taskq__txn {
 } taskq__txn;
 
 /* ---- batch.c */
-void taskq__txn_init(taskq__txn *txn, taskq__db *db, taskq_batch *batch);
+void taskq__txn_init(taskq__txn *txn, taskq__conn *conn, taskq_batch *batch);
 /* One op; its outcome goes into the op. */
 int taskq__txn_run_op(taskq__txn *txn, taskq_op *op);
 /* Counters, ids: written before COMMIT. */

@@ -73,7 +73,7 @@ static taskq_status commit_locked(taskq__db *db, taskq_batch *batch, taskq_error
 {
     taskq__txn txn;
     bool committing = false;
-    taskq__txn_init(&txn, db, batch);
+    taskq__txn_init(&txn, &db->writer, batch);
     batch->culprit = batch->count;
     if (!sqlite3_get_autocommit(db->writer.sqlite)) {
         /* Its own connection, and not ours to roll back. */

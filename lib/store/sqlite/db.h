@@ -34,7 +34,9 @@ typedef struct taskq__db {
     int host_synchronous, host_autocheckpoint, host_busy_ms; /* to be put back */
     pthread_cond_t write_free;                               /* the loan has ended */
     taskq__loan loan;
-    atomic_int hand; /* whose statements run on the writer: TASKQ__HAND_... */
+    int data_version; /* guarded by write_lock, as the next: what others had written when news.c looked last */
+    int64_t seen_id;  /* the last id given out then */
+    atomic_int hand;  /* whose statements run on the writer: TASKQ__HAND_... */
 
     pthread_mutex_t read_lock;
     pthread_cond_t read_free;
@@ -66,6 +68,10 @@ taskq_status taskq__read_end(taskq__db *db, taskq__conn *conn, int rc, const cha
 
 /* ---- loan.c: the writer, locked, once the host does not have it. Bounded: EBUSY. */
 taskq_status taskq__writer_take(taskq__db *db, taskq_error *err);
+
+/* ---- news.c: other processes that enqueue into this file. */
+taskq_status taskq__news_begin(taskq__db *db, taskq_error *err);
+taskq_status taskq__sqlite_wake_read(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);
 
 /* ---- guard.c: asked by SQLite whenever a statement is prepared on the writer; `user` is the taskq__db. */
 int taskq__guard(void *user, int action, const char *one, const char *two, const char *schema, const char *trigger);

@@ -248,7 +248,7 @@ static taskq_status run(taskq__db *db, taskq_op *op, taskq_error *err)
     one.ready = ready;
     one.ready_max = READY_MAX;
     set_hand(db, TASKQ__HAND_OURS);
-    taskq__txn_init(&txn, db, &one);
+    taskq__txn_init(&txn, &db->writer, &one);
     int rc = taskq__txn_run_op(&txn, op);
     if (rc == SQLITE_OK) {
         rc = taskq__txn_flush(&txn);

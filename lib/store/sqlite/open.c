@@ -149,7 +149,7 @@ static taskq_status open_writer(taskq__db *db, const taskq_sqlite_options *optio
         return taskq__fault(db->writer.sqlite, rc, "preparing the writes", err);
     }
     sqlite3_wal_hook(db->writer.sqlite, count_wal_pages, db);
-    return TASKQ_OK;
+    return taskq__news_begin(db, err);
 }
 
 taskq_status taskq_sqlite_open(const taskq_sqlite_options *given, taskq_store **out, taskq_error *err)
@@ -193,6 +193,7 @@ static const taskq_store_ops sqlite_ops = {
     .close = sqlite_close,
     .upkeep = taskq__sqlite_upkeep,
     .backup = taskq__sqlite_backup,
+    .wake_read = taskq__sqlite_wake_read,
     .export_whole = taskq__sqlite_export_whole,
     .export_page = taskq__sqlite_export_page,
 };

@@ -9,6 +9,9 @@
 
 enum { TASKQ__SCHEMA_VERSION = 1 };
 
+/* In the table of meta: which SQLite (3040001) the scheduler that had the store open last ran on. */
+#define TASKQ__META_SQLITE "sqlite"
+
 /* The version of the schema in the database: 0 where there is none of ours. EINVAL: tables of others alone (unless `shared`), or a
  * newer schema; both versions are in the text. ESTORE: damaged; EBUSY, EUNAVAIL. */
 taskq_status taskq__schema_read(sqlite3 *sqlite, const char *prefix, bool shared, int *out, taskq_error *err);

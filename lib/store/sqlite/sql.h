@@ -18,6 +18,7 @@ typedef enum taskq__sql {
     TASKQ__SQL_META_READ,
     TASKQ__SQL_META_WRITE,
     TASKQ__SQL_FREE_PAGES,
+    TASKQ__SQL_DATA_VERSION,
     /* jobs */
     TASKQ__SQL_JOB_READ,
     TASKQ__SQL_JOB_READ_WHOLE,
@@ -36,6 +37,7 @@ typedef enum taskq__sql {
     TASKQ__SQL_HEAD_ANY,
     TASKQ__SQL_HEAD_TYPE,
     TASKQ__SQL_POLL_HELD,
+    TASKQ__SQL_READY_SINCE,
     TASKQ__SQL_UNIQUE_FIND,
     TASKQ__SQL_EXPIRED,
     TASKQ__SQL_DUE_WALL,
@@ -85,7 +87,7 @@ typedef enum taskq__sql {
 } taskq__sql;
 
 /* Which connections prepare a statement. */
-enum { TASKQ__SQL_FOR_WRITER = 1, TASKQ__SQL_FOR_READER = 2 };
+enum { TASKQ__SQL_FOR_WRITER = 1, TASKQ__SQL_FOR_READER = 2, TASKQ__SQL_FOR_PRODUCER = 4 /* one that only enqueues */ };
 
 typedef struct taskq__sql_text {
     const char *name;

@@ -17,7 +17,14 @@
     "j.backoff_due, j.result_of, j.error_of, j.extras"
 #define PAYLOAD_COLUMNS "p.payload, p.tags, p.traceparent, p.created_at"
 
-enum { W = TASKQ__SQL_FOR_WRITER, R = TASKQ__SQL_FOR_READER, WR = W | R };
+enum {
+    W = TASKQ__SQL_FOR_WRITER,
+    R = TASKQ__SQL_FOR_READER,
+    WR = W | R,
+    P = TASKQ__SQL_FOR_PRODUCER,
+    WP = W | P,
+    WRP = WR | P
+};
 
 #define SQL(name, use, text) [TASKQ__SQL_##name] = {#name, use, text}
 
@@ -25,17 +32,18 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
     SQL(BEGIN_WRITE, W, "BEGIN IMMEDIATE"),
     SQL(BEGIN_READ, WR, "BEGIN"),
     SQL(COMMIT, WR, "COMMIT"),
-    SQL(META_READ, WR, "SELECT value FROM @meta WHERE name = ?1"),
+    SQL(META_READ, WRP, "SELECT value FROM @meta WHERE name = ?1"),
     SQL(FREE_PAGES, W, "PRAGMA main.freelist_count"),
-    SQL(META_WRITE, W,
+    SQL(DATA_VERSION, W, "PRAGMA main.data_version"),
+    SQL(META_WRITE, WP,
         "INSERT INTO @meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
 
-    SQL(JOB_READ, W, "SELECT " JOB_COLUMNS " FROM @jobs AS j WHERE j.id = ?1"),
+    SQL(JOB_READ, WP, "SELECT " JOB_COLUMNS " FROM @jobs AS j WHERE j.id = ?1"),
     /* CROSS JOIN: in this order. */
-    SQL(JOB_READ_WHOLE, WR,
+    SQL(JOB_READ_WHOLE, WRP,
         "SELECT " JOB_COLUMNS ", " PAYLOAD_COLUMNS
         " FROM @jobs AS j CROSS JOIN @payloads AS p WHERE j.id = ?1 AND p.id = j.id"),
-    SQL(JOB_INSERT, W,
+    SQL(JOB_INSERT, WP,
         "INSERT INTO @jobs (id, version, state, claimable, queue, type, priority, run_at, attempt, max_attempts, timeout_ms, "
         "lease_ms, backoff_base_ms, backoff_factor, backoff_max_ms, backoff_jitter, batch, unique_key, live_key, updated_at, "
         "run_due, backoff_due) "
@@ -59,7 +67,7 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
     SQL(JOB_ASK_CANCEL, W, "UPDATE @jobs SET cancel_requested = ?1, updated_at = ?2 WHERE id = ?3"),
     SQL(JOB_DELETE, W, "DELETE FROM @jobs WHERE id = ?1"),
     SQL(PAYLOAD_READ, R, "SELECT " PAYLOAD_COLUMNS " FROM @payloads AS p WHERE p.id = ?1"),
-    SQL(PAYLOAD_INSERT, W,
+    SQL(PAYLOAD_INSERT, WP,
         "INSERT INTO @payloads (id, created_at, tags, traceparent, payload) VALUES (?1, ?2, ?3, ?4, ?5)"),
     SQL(PAYLOAD_DELETE, W, "DELETE FROM @payloads WHERE id = ?1"),
 
@@ -70,7 +78,8 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
         "SELECT id, priority, run_at FROM @jobs INDEXED BY @jobs_ready_type "
         "WHERE claimable = 1 AND queue = ?1 AND type = ?2 ORDER BY priority DESC, run_at, id LIMIT ?3"),
     SQL(POLL_HELD, W, "SELECT id FROM @jobs INDEXED BY @jobs_poll WHERE poll = ?1 AND worker = ?2 LIMIT ?3"),
-    SQL(UNIQUE_FIND, W, "SELECT id FROM @jobs INDEXED BY @jobs_live_key WHERE queue = ?1 AND live_key = ?2"),
+    SQL(READY_SINCE, W, "SELECT id FROM @jobs WHERE id > ?1 AND claimable = 1 LIMIT ?2"),
+    SQL(UNIQUE_FIND, WP, "SELECT id FROM @jobs INDEXED BY @jobs_live_key WHERE queue = ?1 AND live_key = ?2"),
     SQL(EXPIRED, W, "SELECT id FROM @jobs INDEXED BY @jobs_expires WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2"),
     SQL(DUE_WALL, W, "SELECT id FROM @jobs INDEXED BY @jobs_run_due WHERE run_due <= ?1 ORDER BY run_due LIMIT ?2"),
     SQL(DUE_STEADY, W,
@@ -81,7 +90,7 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
     SQL(ATTEMPT_INSERT, W,
         "INSERT INTO @attempts (job_id, version, attempt, outcome, worker, started_at, finished_at, digest, text) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
-    SQL(ATTEMPT_TEXT, WR, "SELECT text FROM @attempts WHERE job_id = ?1 AND version = ?2"),
+    SQL(ATTEMPT_TEXT, WRP, "SELECT text FROM @attempts WHERE job_id = ?1 AND version = ?2"),
     SQL(ATTEMPT_DIGEST, W, "SELECT digest FROM @attempts WHERE job_id = ?1 AND version = ?2 AND digest IS NOT NULL"),
     SQL(ATTEMPT_NTH_LAST, W, "SELECT version FROM @attempts WHERE job_id = ?1 ORDER BY version DESC LIMIT 1 OFFSET ?2"),
     SQL(ATTEMPTS_READ, R,
@@ -89,7 +98,7 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
         "ORDER BY version DESC LIMIT ?2"),
     SQL(ATTEMPTS_PRUNE, W, "DELETE FROM @attempts WHERE job_id = ?1 AND version <= ?2 AND version <> ?3"),
     SQL(ATTEMPTS_DELETE, W, "DELETE FROM @attempts WHERE job_id = ?1"),
-    SQL(PROGRESS_READ, WR, "SELECT progress FROM @progress WHERE id = ?1"),
+    SQL(PROGRESS_READ, WRP, "SELECT progress FROM @progress WHERE id = ?1"),
     SQL(PROGRESS_WRITE, W,
         "INSERT INTO @progress (id, progress) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET progress = excluded.progress"),
     SQL(PROGRESS_DELETE, W, "DELETE FROM @progress WHERE id = ?1"),
@@ -100,15 +109,15 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
     SQL(LOG_PRUNE, W, "DELETE FROM @logs WHERE job_id = ?1 AND end_at <= ?2"),
     SQL(LOG_DELETE, W, "DELETE FROM @logs WHERE job_id = ?1"),
 
-    SQL(QUEUE_READ, WR, "SELECT paused FROM @queues WHERE name = ?1"),
-    SQL(QUEUE_MAKE, W, "INSERT INTO @queues (name) VALUES (?1)"),
+    SQL(QUEUE_READ, WRP, "SELECT paused FROM @queues WHERE name = ?1"),
+    SQL(QUEUE_MAKE, WP, "INSERT INTO @queues (name) VALUES (?1)"),
     SQL(QUEUE_PAUSE, W, "UPDATE @queues SET paused = ?1 WHERE name = ?2"),
     SQL(QUEUES_READ, R, "SELECT name, paused FROM @queues WHERE name > ?1 ORDER BY name"),
-    SQL(COUNTER_ADD, W,
+    SQL(COUNTER_ADD, WP,
         "INSERT INTO @counters (queue, state, n) VALUES (?1, ?2, ?3) ON CONFLICT (queue, state) DO UPDATE SET n = n + excluded.n"),
     SQL(COUNTERS_READ, R, "SELECT state, n FROM @counters WHERE queue = ?1"),
-    SQL(KEY_READ, W, "SELECT digest, jobs, expires_at FROM @keys WHERE key = ?1"),
-    SQL(KEY_WRITE, W,
+    SQL(KEY_READ, WP, "SELECT digest, jobs, expires_at FROM @keys WHERE key = ?1"),
+    SQL(KEY_WRITE, WP,
         "INSERT INTO @keys (key, digest, jobs, expires_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE SET "
         "digest = excluded.digest, jobs = excluded.jobs, expires_at = excluded.expires_at"),
     SQL(KEYS_OLD, W,

@@ -39,19 +39,32 @@ static sqlite3_int64 bytes_of(sqlite3_file *file)
 
 /* Zeros after the last frame are no frame, as are those of an earlier round: a recovery ends there. A write that fails is
  * of no consequence, the commit that needs the room will say so. */
-static void grow_log(taskq__db *db)
+static void append_zeros(sqlite3_file *file)
 {
     static const char zeros[65536];
+    sqlite3_int64 bytes = bytes_of(file);
+    for (sqlite3_int64 end = bytes + STRIDE_BYTES; bytes < end; bytes += (int)sizeof(zeros)) {
+        if (file->pMethods->xWrite(file, zeros, (int)sizeof(zeros), bytes) != SQLITE_OK) {
+            return;
+        }
+    }
+}
+
+/* Within a transaction, for another process may write to the file, too (beside.c): its frames would come to stand there. */
+static void grow_log(taskq__db *db)
+{
     sqlite3_file *file = log_of(db);
     sqlite3_int64 bytes = bytes_of(file);
     sqlite3_int64 used = (sqlite3_int64)db->wal_pages * FRAME_BYTES;
     if (file == NULL || bytes >= KEPT_BYTES || bytes - used >= AHEAD_BYTES) {
         return;
     }
-    for (sqlite3_int64 end = bytes + STRIDE_BYTES; bytes < end; bytes += (int)sizeof(zeros)) {
-        if (file->pMethods->xWrite(file, zeros, (int)sizeof(zeros), bytes) != SQLITE_OK) {
-            return;
-        }
+    taskq__cmd begin = taskq__cmd_of(&db->writer, TASKQ__SQL_BEGIN_WRITE);
+    if (taskq__cmd_run(&begin) == SQLITE_OK) {
+        append_zeros(file);
+    }
+    if (!sqlite3_get_autocommit(db->writer.sqlite)) {
+        sqlite3_exec(db->writer.sqlite, "ROLLBACK", NULL, NULL, NULL);
     }
 }
 
