@@ -28,6 +28,7 @@ START_TEST(the_same_report_again_gets_the_job_as_it_now_is)
     COMMIT(again);
     ck_assert_int_eq(again->in.events[0].status, TASKQ_OK);
     ck_assert_int_eq(again->in.events[0].new_version, 3);
+    ck_assert(again->in.events[0].repeated);
     assert_text(again->in.events[0].job->result, "{\"a\":1}");
     ck_assert_int_eq(job_now(job->id)->finished_at_ms, contract.now.wall_ms - 5);
     ck_assert_uint_eq(job_now(job->id)->attempt_count, 1);

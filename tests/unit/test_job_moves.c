@@ -1,77 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state machine. First every pair of state and event, so that no move can appear or go without this
- * table being changed; then each rule of the moves by itself. Time is a number here, and so is chance.
+ * table being changed; then each rule of the moves by itself, but for the reports' (test_job_reports.c).
+ * Time is a number here, and so is chance.
  */
-#include "support/check_main.h"
-
-#include "core/job.h"
-#include "core/text.h"
-
-#include <string.h>
-
-enum { WALL = 1000000, STEADY = 500000, EVENT_COUNT = TASKQ_EVENT_EXPIRE + 1 };
-static const taskq_now now = {WALL, STEADY};
-static const uint64_t middle = UINT64_C(1) << 63; /* the draw that a jitter does not move */
-
-#define ERROR_REPORTED "{\"code\":\"boom\"}"
-
-/* A job of that state on which every event that the state allows is legal now. */
-static taskq_job job_in(taskq_state state)
-{
-    taskq_job job = {
-        .id = 42,
-        .version = state == 0 ? 0 : 5,
-        .state = state,
-        .attempt = 1,
-        .max_attempts = 3,
-        .run_at_ms = WALL - 10,
-        .timeout_ms = 900000,
-        .lease_ms = 60000,
-        .backoff = {2000, 2.0, 3600000, 0.2},
-        .created_at_ms = 100,
-        .updated_at_ms = 200,
-        .started_at_ms = 150,
-        .worker = TASKQ_TEXT("w1"),
-        .progress = TASKQ_TEXT("{\"percent\":5}"),
-    };
-    if (state == TASKQ_STATE_RUNNING) {
-        job.lease_due_ms = STEADY; /* just over */
-        job.timeout_due_ms = STEADY + 1000;
-        job.lease_expires_at_ms = WALL;
-    }
-    if (taskq_state_is_terminal(state)) {
-        job.finished_at_ms = 200;
-    }
-    return job;
-}
-
-static taskq_event event_of(taskq_event_kind kind)
-{
-    bool is_report = kind == TASKQ_EVENT_SUCCEED || kind == TASKQ_EVENT_FAIL || kind == TASKQ_EVENT_RELEASE;
-    return (taskq_event){.kind = kind, .id = 42, .version = is_report ? 5 : 0, .delay_ms = -1, .random = middle};
-}
-
-static taskq_move decided(const taskq_job *before, const taskq_event *event)
-{
-    taskq_move move;
-    taskq_error err = TASKQ_ERROR_INIT;
-    ck_assert_msg(taskq__job_decide(before, event, now, &move, &err) == TASKQ_OK, "refused: %s", err.text);
-    return move;
-}
-
-static void check_refused(const taskq_job *before, const taskq_event *event, taskq_status status)
-{
-    taskq_move move, untouched;
-    memset(&move, 0x5a, sizeof(move));
-    memset(&untouched, 0x5a, sizeof(untouched));
-    taskq_error err = TASKQ_ERROR_INIT;
-    ck_assert_int_eq(taskq__job_decide(before, event, now, &move, &err), status);
-    ck_assert_int_eq(memcmp(&move, &untouched, sizeof(move)), 0);
-    ck_assert_int_eq(err.status, status);
-    ck_assert_str_ne(err.text, "");
-    ck_assert_int_eq(taskq__job_decide(before, event, now, &move, NULL), status);
-}
+#include "moves_fixture.h"
 
 /* ---- every pair ------------------------------------------------------------------------------------------ */
 
@@ -255,153 +188,6 @@ START_TEST(a_claim_gives_the_worker_its_lease)
     ck_assert_uint_eq(move.after.progress.size, 0);
     ck_assert(move.progress_cleared);
     ck_assert(taskq__text_is(move.after.error, ERROR_REPORTED)); /* stays until a success */
-}
-END_TEST
-
-/* ---- reports --------------------------------------------------------------------------------------------- */
-
-START_TEST(a_success_brings_the_result_and_takes_the_error)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    before.error = TASKQ_TEXT(ERROR_REPORTED);
-    taskq_event event = event_of(TASKQ_EVENT_SUCCEED);
-    event.outcome = TASKQ_TEXT("[1]");
-    taskq_move move = decided(&before, &event);
-    ck_assert(taskq__text_is(move.after.result, "[1]"));
-    ck_assert_uint_eq(move.after.error.size, 0);
-    ck_assert_int_eq(move.ended, TASKQ_OUTCOME_SUCCEEDED);
-    ck_assert(taskq__text_is(move.outcome, "[1]"));
-}
-END_TEST
-
-START_TEST(a_success_counts_after_lease_and_time_out_until_the_sweep_has_been)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    before.lease_due_ms = STEADY - 5000;
-    before.timeout_due_ms = STEADY - 5000;
-    taskq_event event = event_of(TASKQ_EVENT_SUCCEED);
-    ck_assert_int_eq(decided(&before, &event).after.state, TASKQ_STATE_SUCCEEDED);
-}
-END_TEST
-
-START_TEST(a_success_ends_a_job_that_was_to_be_canceled_as_succeeded)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    before.cancel_requested = true;
-    taskq_event event = event_of(TASKQ_EVENT_SUCCEED);
-    taskq_move move = decided(&before, &event);
-    ck_assert_int_eq(move.after.state, TASKQ_STATE_SUCCEEDED);
-    ck_assert_int_eq(move.ended, TASKQ_OUTCOME_SUCCEEDED);
-    ck_assert(move.after.cancel_requested);
-}
-END_TEST
-
-START_TEST(a_failure_waits_for_its_backoff_while_attempts_are_left)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    before.attempt = 2;
-    taskq_event event = event_of(TASKQ_EVENT_FAIL);
-    event.outcome = TASKQ_TEXT(ERROR_REPORTED);
-    taskq_move move = decided(&before, &event);
-    ck_assert_int_eq(move.after.state, TASKQ_STATE_SCHEDULED);
-    ck_assert_int_eq(move.after.run_at_ms, WALL + 4000);
-    ck_assert_int_eq(move.after.backoff_due_ms, STEADY + 4000);
-    ck_assert_int_eq(move.after.attempt, 2);
-    ck_assert_int_eq(move.ended, TASKQ_OUTCOME_FAILED);
-    ck_assert(taskq__text_is(move.after.error, ERROR_REPORTED));
-    ck_assert(taskq__text_is(move.outcome, ERROR_REPORTED));
-}
-END_TEST
-
-START_TEST(the_backoff_is_drawn_with_the_events_random)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    taskq_event event = event_of(TASKQ_EVENT_FAIL);
-    event.random = 0;
-    ck_assert_int_eq(decided(&before, &event).after.run_at_ms, WALL + 1600);
-    event.random = UINT64_MAX;
-    ck_assert_int_eq(decided(&before, &event).after.run_at_ms, WALL + 2400);
-}
-END_TEST
-
-START_TEST(a_failure_may_name_its_own_delay)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    taskq_event event = event_of(TASKQ_EVENT_FAIL);
-    event.delay_ms = 7;
-    ck_assert_int_eq(decided(&before, &event).after.backoff_due_ms, STEADY + 7);
-    event.delay_ms = 0;
-    taskq_job job = decided(&before, &event).after;
-    ck_assert_int_eq(job.state, TASKQ_STATE_QUEUED);
-    ck_assert_int_eq(job.run_at_ms, WALL);
-    ck_assert_int_eq(job.backoff_due_ms, 0);
-}
-END_TEST
-
-START_TEST(a_backoff_of_nothing_makes_the_job_ready_at_once)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    before.backoff.base_ms = 0;
-    taskq_event event = event_of(TASKQ_EVENT_FAIL);
-    ck_assert_int_eq(decided(&before, &event).after.state, TASKQ_STATE_QUEUED);
-}
-END_TEST
-
-START_TEST(the_last_attempt_and_a_failure_for_good_end_the_job)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    taskq_event event = event_of(TASKQ_EVENT_FAIL);
-    event.delay_ms = 5;
-    event.no_retry = true;
-    ck_assert_int_eq(decided(&before, &event).after.state, TASKQ_STATE_FAILED);
-    event.no_retry = false;
-    before.attempt = before.max_attempts;
-    taskq_job job = decided(&before, &event).after;
-    ck_assert_int_eq(job.state, TASKQ_STATE_FAILED);
-    ck_assert_int_eq(job.finished_at_ms, WALL);
-    ck_assert_int_eq(job.run_at_ms, before.run_at_ms);
-}
-END_TEST
-
-START_TEST(a_failure_without_a_reason_gets_one)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    taskq_event event = event_of(TASKQ_EVENT_FAIL);
-    taskq_move move = decided(&before, &event);
-    ck_assert(taskq__text_contains(move.after.error, TASKQ_TEXT("\"code\":\"failed\"")));
-    ck_assert(taskq__text_equal(move.outcome, move.after.error));
-}
-END_TEST
-
-START_TEST(a_failure_later_than_the_time_out_is_a_time_out)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    taskq_event event = event_of(TASKQ_EVENT_FAIL);
-    event.outcome = TASKQ_TEXT(ERROR_REPORTED);
-    before.timeout_due_ms = STEADY; /* at the very end is not later */
-    ck_assert_int_eq(decided(&before, &event).ended, TASKQ_OUTCOME_FAILED);
-    before.timeout_due_ms = STEADY - 1;
-    taskq_move move = decided(&before, &event);
-    ck_assert_int_eq(move.ended, TASKQ_OUTCOME_TIMED_OUT);
-    ck_assert_int_eq(move.after.state, TASKQ_STATE_SCHEDULED);
-    ck_assert(taskq__text_contains(move.after.error, TASKQ_TEXT("\"code\":\"timeout\"")));
-    ck_assert(taskq__text_equal(move.outcome, move.after.error));
-    event.no_retry = true;
-    ck_assert_int_eq(decided(&before, &event).after.state, TASKQ_STATE_FAILED);
-}
-END_TEST
-
-START_TEST(a_failure_of_a_job_that_was_to_be_canceled_cancels_it)
-{
-    taskq_job before = job_in(TASKQ_STATE_RUNNING);
-    before.cancel_requested = true;
-    taskq_event event = event_of(TASKQ_EVENT_FAIL);
-    event.outcome = TASKQ_TEXT(ERROR_REPORTED);
-    taskq_move move = decided(&before, &event);
-    ck_assert_int_eq(move.after.state, TASKQ_STATE_CANCELED);
-    ck_assert_int_eq(move.ended, TASKQ_OUTCOME_CANCELED);
-    ck_assert(taskq__text_is(move.after.error, ERROR_REPORTED));
-    ck_assert(move.after.cancel_requested);
 }
 END_TEST
 
@@ -591,15 +377,9 @@ END_TEST
 TASKQ_TESTS(every_event_in_every_state_makes_its_move_or_is_refused,
             every_move_counts_the_version_and_the_cancel_request_of_a_running_job_does_not,
             what_only_a_running_or_an_ended_job_has_goes_with_the_state, only_what_ends_a_running_attempt_writes_its_row,
-            a_version_that_is_not_the_current_one_is_stale_whatever_the_event, a_report_without_a_version_holds_no_lease,
-            an_event_that_is_none_is_refused, a_new_job_is_queued_when_due_and_scheduled_when_not,
-            a_claim_gives_the_worker_its_lease, a_success_brings_the_result_and_takes_the_error,
-            a_success_counts_after_lease_and_time_out_until_the_sweep_has_been,
-            a_success_ends_a_job_that_was_to_be_canceled_as_succeeded,
-            a_failure_waits_for_its_backoff_while_attempts_are_left, the_backoff_is_drawn_with_the_events_random,
-            a_failure_may_name_its_own_delay, a_backoff_of_nothing_makes_the_job_ready_at_once,
-            the_last_attempt_and_a_failure_for_good_end_the_job, a_failure_without_a_reason_gets_one,
-            a_failure_later_than_the_time_out_is_a_time_out, a_failure_of_a_job_that_was_to_be_canceled_cancels_it,
+            a_version_that_is_not_the_current_one_is_stale_whatever_the_event,
+            a_report_without_a_version_holds_no_lease, an_event_that_is_none_is_refused,
+            a_new_job_is_queued_when_due_and_scheduled_when_not, a_claim_gives_the_worker_its_lease,
             a_release_takes_the_attempt_back_and_keeps_run_at, a_delayed_release_moves_run_at,
             a_release_of_a_job_that_was_to_be_canceled_cancels_it, no_delay_is_longer_than_the_longest,
             asking_a_running_job_to_cancel_leaves_its_lease_and_asking_again_writes_nothing,

@@ -17,7 +17,7 @@
 #define WRITER_CACHE "PRAGMA cache_size = -12288;"
 #define READER_CACHE "PRAGMA cache_size = -2048;"
 
-int taskq__pragma_int(sqlite3 *sqlite, const char *name, int *out)
+static int pragma_int(sqlite3 *sqlite, const char *name, int *out)
 {
     char text[64];
     sqlite3_stmt *stmt = NULL;
@@ -174,12 +174,12 @@ taskq_status taskq__host_take(taskq__db *db, sqlite3 *sqlite, taskq_error *err)
     if (status != TASKQ_OK) {
         return status;
     }
-    int rc = taskq__pragma_int(sqlite, "synchronous", &db->host_synchronous);
+    int rc = pragma_int(sqlite, "synchronous", &db->host_synchronous);
     if (rc == SQLITE_OK) {
-        rc = taskq__pragma_int(sqlite, "wal_autocheckpoint", &db->host_autocheckpoint);
+        rc = pragma_int(sqlite, "wal_autocheckpoint", &db->host_autocheckpoint);
     }
     if (rc == SQLITE_OK) {
-        rc = taskq__pragma_int(sqlite, "busy_timeout", &db->host_busy_ms);
+        rc = pragma_int(sqlite, "busy_timeout", &db->host_busy_ms);
     }
     if (rc == SQLITE_OK) {
         rc = sqlite3_exec(sqlite,

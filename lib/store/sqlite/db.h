@@ -57,7 +57,6 @@ int taskq__path_open(const char *path, int flags, sqlite3 **out); /* sqlite3_ope
 /* The host's connection: checked, set up for the store, and given back as it was. */
 taskq_status taskq__host_take(taskq__db *db, sqlite3 *sqlite, taskq_error *err);
 void taskq__host_give_back(taskq__db *db);
-int taskq__pragma_int(sqlite3 *sqlite, const char *name, int *out);
 
 /* ---- readers.c: a connection for one read, in a snapshot of its own. Waits for other readers, never for the writer. */
 taskq_status taskq__readers_open(taskq__db *db, uint32_t count, taskq_error *err);

@@ -21,7 +21,7 @@ static taskq_status status_of_io(int rc)
     }
 }
 
-taskq_status taskq__fault_status(int rc)
+static taskq_status status_of(int rc)
 {
     if (rc == TASKQ__RC_ARENA) {
         return TASKQ_ENOMEM;
@@ -53,5 +53,5 @@ taskq_status taskq__fault(sqlite3 *sqlite, int rc, const char *doing, taskq_erro
     }
     /* The connection's own text says more, where it is about this failure. */
     bool own = sqlite != NULL && (sqlite3_errcode(sqlite) & 0xff) == (rc & 0xff);
-    return taskq__fail(err, taskq__fault_status(rc), "%s: %s", doing, own ? sqlite3_errmsg(sqlite) : sqlite3_errstr(rc));
+    return taskq__fail(err, status_of(rc), "%s: %s", doing, own ? sqlite3_errmsg(sqlite) : sqlite3_errstr(rc));
 }

@@ -7,10 +7,7 @@
 
 #include <sqlite3.h>
 
-/* The status alone. `rc` may be an extended code, or TASKQ__RC_ARENA. */
-taskq_status taskq__fault_status(int rc);
-
-/* The same with text: "`doing`: what SQLite says". `sqlite` may be NULL. */
+/* The status and its text: "`doing`: what SQLite says". `rc` may be an extended code, or TASKQ__RC_ARENA; `sqlite` may be NULL. */
 taskq_status taskq__fault(sqlite3 *sqlite, int rc, const char *doing, taskq_error *err);
 
 #endif
