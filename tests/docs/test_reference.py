@@ -14,9 +14,9 @@ ROOT = pathlib.Path(os.environ["TASKQ_SOURCE_ROOT"])
 HEADERS = ROOT / "include"
 
 
-def make(headers, output):
+def make(headers, output, form="xml"):
     return subprocess.run([sys.executable, str(ROOT / "apps/reference/make.py"), shutil.which("doxygen"), str(headers), "1.2.3",
-                           str(output), "xml"], capture_output=True, text=True, timeout=120)
+                           str(output), form], capture_output=True, text=True, timeout=120)
 
 
 def words(element):
@@ -76,6 +76,18 @@ class Reference(unittest.TestCase):
         made = make(headers, pathlib.Path(self.folder.name) / "other")
         self.assertNotEqual(0, made.returncode)
         self.assertIn("taskq_clock_stop", made.stderr)
+
+    def test_the_pages_lead_to_one_another_and_carry_no_script(self):
+        folder = pathlib.Path(self.folder.name) / "html"
+        self.assertEqual(0, make(HEADERS, self.folder.name, "html").returncode)
+        pages = list(folder.glob("*.html"))
+        self.assertGreater(len(pages), 40)
+        self.assertEqual([], list(folder.glob("*.js")))
+        for page in pages:
+            text = page.read_text(encoding="utf-8")
+            self.assertNotRegex(text, "<script|onclick", page.name)
+            for target in re.findall(r'href="([^"#:]+)[^":]*"', text):
+                self.assertTrue((folder / target).exists(), f"{page.name}: {target}")
 
 
 if __name__ == "__main__":
