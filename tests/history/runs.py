@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the fault runs have in common: servers over one store, the random load beside them, and the proof at the end."""
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import unittest
 
 from check import check_file
 from harness import EXTERNAL_URL, Server, fresh_folder, fresh_name
+from postgres import Postgres
 from waiting import wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -149,3 +151,41 @@ class HistoryCase(unittest.TestCase):
     def run_for(self, length):
         """The load goes on so long; it is no wait for anything."""
         time.sleep(length)
+
+
+class ClusterCase(HistoryCase):
+    """Three servers over one PostgreSQL of their own."""
+
+    disk = False
+
+    def setUp(self):
+        super().setUp()
+        self.postgres = Postgres(disk=self.disk)
+        self.addCleanup(self.postgres.close)
+        self.postgres.start()
+
+    def start_cluster(self, count=3, db=None, arguments=()):
+        for _ in range(count):
+            self.start_server(*arguments, db=db or self.postgres.url())
+        return self.servers
+
+    def wait_until_ready(self):
+        for server in self.servers:
+            client = server.client()
+            wait_until(lambda: self.is_ready(client), timeout=60, what=f"{server.url}/readyz")
+            client.close()
+
+    @staticmethod
+    def is_ready(client):
+        try:
+            return client.health("/readyz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def assert_served(self, told, unknown=True):
+        """The load got through, and what the fault was meant to leave in doubt was in doubt."""
+        self.assertGreater(told["requests"], 500)
+        check = self.prove()
+        if unknown:
+            self.assertGreater(check.evidence.total["unknown"], 0)
+        return check

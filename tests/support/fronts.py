@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""What stands in front: HAProxy before taskq-servers, pgbouncer before PostgreSQL. Real ones, of Debian's packages; where one is
+missing the tests are skipped, and fail where all must run (see postgres.py)."""
+import os
+import pwd
+import shutil
+import socket
+import unittest
+import urllib.parse
+
+from program import Program
+from waiting import wait_until
+
+HAPROXY = """
+global
+    maxconn 4000
+    stats socket {folder}/haproxy.sock mode 600
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 75s
+    timeout server 75s
+    timeout queue 5s
+    option redispatch
+    retries 3
+    retry-on conn-failure
+frontend taskq
+    bind 127.0.0.1:{port}
+    default_backend servers
+backend servers
+    balance {balance}
+    option httpchk GET /readyz
+    http-check expect status 200
+    default-server check inter 200ms fastinter 100ms fall 1 rise 1
+{servers}
+"""
+PGBOUNCER = """
+[databases]
+* = host=127.0.0.1 port={target} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = {mode}
+max_client_conn = 400
+default_pool_size = {pool}
+server_login_retry = 1
+ignore_startup_parameters = extra_float_digits
+logfile = {folder}/pgbouncer.txt
+"""
+
+
+def _executable(name):
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if not found and os.environ.get("TASKQ_TEST_COMPLETE"):
+        raise RuntimeError(f"this needs {name} (Debian's package of that name), and there is none")
+    if not found:
+        raise unittest.SkipTest(f"no {name} here")
+    return found
+
+
+def _free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def _answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+class HAProxy:
+    """Sends to those of the servers that say that they are ready."""
+
+    def __init__(self, folder, urls, balance="roundrobin"):
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        lines = "\n".join(f"    server s{i} {urllib.parse.urlsplit(url).netloc}" for i, url in enumerate(urls))
+        path = folder / "haproxy.cfg"
+        path.write_text(HAPROXY.format(folder=folder, port=self.port, servers=lines, balance=balance), encoding="ascii")
+        self.program = Program([_executable("haproxy"), "-db", "-f", path], folder, "haproxy")
+        wait_until(lambda: _answers(self.port), what="HAProxy")
+
+    def close(self):
+        self.program.kill()
+
+
+class PgBouncer:
+    """In front of one PostgreSQL; `port` is where its clients connect."""
+
+    def __init__(self, folder, postgres, mode="transaction", pool=20):
+        self.port, command = _free_port(), [_executable("pgbouncer")]
+        path = folder / "pgbouncer.ini"
+        path.write_text(PGBOUNCER.format(target=postgres.port, port=self.port, mode=mode, folder=folder, pool=pool), encoding="ascii")
+        if os.geteuid() == 0:  # it refuses to be root
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            command += ["-u", "postgres"]
+        self.program = Program([*command, path], folder, "pgbouncer")
+        wait_until(lambda: _answers(self.port), what="pgbouncer")
+
+    def url(self, database="postgres", user="postgres"):
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def close(self):
+        self.program.kill()
