@@ -59,6 +59,28 @@ class Examples(unittest.TestCase):
         self.assertEqual(0, ended.returncode, ended.stderr)
         self.assertIn("job 1 is done", ended.stdout)
 
+    def test_an_order_and_its_mail_hold_together_and_the_mail_is_sent_once(self):
+        ended = run(BUILD / "examples/example-transactional_enqueue", self.folder.name + "/jobs.db")
+        self.assertEqual(0, ended.returncode, ended.stderr)
+        self.assertEqual("order 1: 1 mail\n", ended.stdout)
+
+    def test_a_host_with_a_web_server_of_its_own_serves_the_api_beside_it(self):
+        program = BUILD / "examples/example-embed_beside_civetweb"
+        if not program.exists():
+            self.skipTest("libcivetweb-dev is not installed")
+        process = subprocess.Popen([program, self.folder.name + "/jobs.db"], env=ENVIRONMENT, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait, 60)
+        self.addCleanup(process.stdin.close)
+        pages, api = (process.stdout.readline().split()[1] for _ in range(2))
+        with urllib.request.urlopen(pages + "/visit", timeout=30) as answer:
+            self.assertEqual("job 1\n", answer.read().decode())
+        with urllib.request.urlopen(api + "/jobs/1", timeout=30) as answer:
+            self.assertEqual("visit", json.load(answer)["type"])
+        loaded = pathlib.Path(f"/proc/{process.pid}/maps").read_text()
+        self.assertIn("libcivetweb.so", loaded)
+
 
 class Readme(unittest.TestCase):
     def test_the_programs_in_the_readme_compile(self):

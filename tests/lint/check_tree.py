@@ -33,12 +33,12 @@ FOREIGN_PUBLIC = {
 }
 # third-party header -> where it may stand
 THIRD_PARTY = {
-    r"civetweb\.[ch]": ("lib/server/front_civetweb.c", "lib/server/civetweb_unit.h"),
+    r"civetweb\.[ch]": ("lib/server/front_civetweb.c", "lib/server/civetweb_unit.h", "examples/embed_beside_civetweb.c"),
     r"server/civetweb_unit\.h": ("lib/server/front_civetweb.c",),
     r"curl/.*|curl\.h": ("lib/worker/transport_curl.h",),
     r"worker/transport_curl\.h": ("lib/worker/transport.c", "lib/worker/transport_curl.c", "lib/worker/call.c"),
     r"(cjson/)?cJSON\.h": ("lib/wire/json.c",),
-    r"sqlite3\.h": ("lib/store/sqlite/",),
+    r"sqlite3\.h": ("lib/store/sqlite/", "examples/transactional_enqueue.c"),
     r"libpq-fe\.h|postgresql/.*": ("lib/store/postgres/",),
     r"openssl/.*": ("lib/worker/handlers/sha256.c", "lib/server/secret.c", "lib/server/tls.c",
                     "lib/server/civetweb_unit.h"),
