@@ -223,6 +223,13 @@ typedef struct taskq_counts {
     uint32_t count;            /**< how many */
 } taskq_counts;
 
+/** What a store has to tell about itself, for statistics: a number and its name, of a-z and _. */
+typedef struct taskq_figure {
+    const char *name; /**< lives as long as the store */
+    int64_t value;    /**< what it is now */
+} taskq_figure;
+#define TASKQ_FIGURES_MAX 32
+
 /* ---- a store as a whole, to move it into another one ------------------------------------------------------------- */
 
 /** An ended attempt, as it is kept. */
@@ -338,6 +345,9 @@ typedef struct taskq_store_ops {
     /** Written with the place to go on after it, in one transaction. */
     taskq_status (*import_page)(void *self, const taskq_stored_page *page, taskq_error *err);
     taskq_status (*import_stage)(void *self, taskq_stage next, taskq_error *err); /**< the one before it is whole */
+
+    /** Statistics: any thread, without asking the database. How many were written to `out`. */
+    uint32_t (*figures)(void *self, taskq_figure *out, uint32_t max);
 } taskq_store_ops;
 
 /** Make a store of a table and its object. `allocator` (copied; NULL: the C library) is where the store's own few bytes come from. EINVAL

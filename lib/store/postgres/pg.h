@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "store/postgres/news.h"
 #include "store/postgres/schema.h"
 #include "store/postgres/session.h"
 
@@ -29,10 +30,24 @@ typedef struct taskq__pg {
     taskq__pg_session *committer;
     int64_t batch_number;
     taskq__pg_floors *floors;
+    int64_t tidy_at_ms, watch_at_ms, tell_at_ms; /* upkeep.c: not before */
 
     taskq__pg_pool *readers;
     taskq__pg_notifier *notifier; /* NULL where pooled */
+    taskq__pg_news news;          /* from the notifier to the leader */
+
+    /* figures */
+    atomic_uint_fast64_t lost;          /* connections */
+    atomic_uint_fast64_t settled_later; /* batches whose commit had no answer, and what became of them was found out */
+    atomic_int_fast64_t held_ms, dead_rows;
 } taskq__pg;
+
+/* ---- pool.c: a session for one read. Waits for other readers, never for the one that commits. `read` may be called twice, the second time
+ * on a new connection: it begins from the start then. Transactions that it leaves open are rolled back. */
+typedef taskq_status taskq__pg_read_fn(taskq__pg_session *session, void *user, taskq_error *err);
+taskq_status taskq__pg_pool_make(taskq__pg *pg, uint32_t count, taskq__pg_pool **out, taskq_error *err);
+void taskq__pg_pool_free(taskq__pg_pool *pool); /* NULL is fine */
+taskq_status taskq__pg_read(taskq__pg *pg, taskq__pg_read_fn *read, void *user, taskq_error *err);
 
 /* ---- the slots of the ops table, each in the file of its name */
 taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err);
@@ -48,5 +63,10 @@ taskq_status taskq__pg_upkeep(void *self, bool idle, taskq_error *err);
 int taskq__pg_wake_fd(void *self);
 taskq_status taskq__pg_wake_read(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);
 taskq_status taskq__pg_announce(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err);
+uint32_t taskq__pg_figures(void *self, taskq_figure *out, uint32_t max);
+taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole, taskq_stage *stage, int64_t *after_id,
+                                    uint64_t *done, taskq_error *err);
+taskq_status taskq__pg_import_page(void *self, const taskq_stored_page *page, taskq_error *err);
+taskq_status taskq__pg_import_stage(void *self, taskq_stage next, taskq_error *err);
 
 #endif

@@ -161,6 +161,13 @@ static bool still_there(taskq__pg_session *session)
     return true;
 }
 
+static void count_lost(taskq__pg_session *session)
+{
+    if (session->options.lost != NULL) {
+        atomic_fetch_add(session->options.lost, 1);
+    }
+}
+
 static void log_reach(taskq__pg_session *session, bool reached, const taskq_error *reason)
 {
     const taskq_log_field fields[] = {{"connection", session->options.role, 0},
@@ -182,7 +189,10 @@ taskq_status taskq__pg_session_ready(taskq__pg_session *session, taskq_error *er
     if (session->conn != NULL && (session->adopted || still_there(session))) {
         return TASKQ_OK;
     }
-    taskq__pg_session_drop(session);
+    if (session->conn != NULL) {
+        count_lost(session);
+        taskq__pg_session_drop(session);
+    }
     if (session->adopted) {
         return taskq__fail(err, TASKQ_EUNAVAIL, "the connection is lost");
     }
@@ -362,6 +372,7 @@ static taskq_status lose(taskq__pg_session *session, const char *doing, const ch
     if (err != NULL) {
         *err = reason;
     }
+    count_lost(session);
     taskq__pg_session_drop(session);
     log_reach(session, false, &reason);
     return status;
@@ -487,6 +498,7 @@ static taskq_status refused(taskq__pg_session *session, taskq__pg_entry entry, P
         taskq_status status = taskq__pg_fault(result, entry.doing, &reason);
         PQclear(result);
         (void)status;
+        count_lost(session);
         taskq__pg_session_drop(session);
         log_reach(session, false, &reason);
         return taskq__fail(err, TASKQ_EUNAVAIL, "%s", reason.text);

@@ -12,6 +12,20 @@
 /* The database's time, read with what it is the time of. */
 #define NOW "@now_ms()"
 
+#define COUNT(state) "sum(n) FILTER (WHERE state = " state ")::bigint"
+/* A queue's counts are the sum of what the batches appended. The oldest of what is ready is the first of one priority: the index has it first
+ * within each, so it is asked once a priority. */
+#define QUEUES(which)                                                                                                                                                                       \
+    "SELECT " NOW                                                                                                                                                                           \
+    ", q.name, q.paused, o.oldest, c.* FROM @queues q CROSS JOIN LATERAL (SELECT " COUNT("1") " AS queued, " COUNT("2") ", " COUNT(                                                         \
+        "3") ", " COUNT("4") ", " COUNT("5") ", " COUNT("6") ", " COUNT("7") " FROM @counters WHERE queue = q.name) c CROSS JOIN LATERAL (WITH RECURSIVE heads AS ("                        \
+                                                                             "(SELECT priority, run_at FROM @jobs WHERE c.queued > 0 AND claimable AND queue = q.name "                     \
+                                                                             "ORDER BY priority DESC, run_at, id LIMIT 1) UNION ALL "                                                       \
+                                                                             "SELECT n.priority, n.run_at FROM heads h CROSS JOIN LATERAL (SELECT priority, run_at FROM @jobs "             \
+                                                                             "WHERE claimable AND queue = q.name AND priority < h.priority ORDER BY priority DESC, run_at, id LIMIT 1) n) " \
+                                                                             "SELECT min(run_at) AS oldest FROM heads) o WHERE " which                                                      \
+                                                                             " ORDER BY q.name"
+
 const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     AT(BEGIN) = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"},
     AT(COMMIT) = {"commit", "COMMIT"},
@@ -39,12 +53,15 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     AT(GET_LOG) = {"get_log", "SELECT chunk FROM @logs WHERE job_id = $1::bigint ORDER BY end_at"},
 
     /* Where a look of $2 jobs below $1 ends, and in a second row whether there is another one below. */
-    AT(LIST_EDGE) = {"list_edge", "SELECT " NOW ", j.id FROM @jobs j WHERE j.id < $1::bigint ORDER BY j.id DESC "
-                                  "OFFSET $2::bigint - 1 LIMIT 2"},
-    /* Of the same jobs those that fit, at most $3 of them and those that begin before byte $4. Of a filter, NULL: any. Also told: the
-     * bytes that were searched. */
+    AT(LIST_EDGE) = {"list_edge",
+                     "SELECT j.id FROM @jobs j WHERE j.id < $1::bigint ORDER BY j.id DESC OFFSET $2::bigint - 1 LIMIT 2"},
+    /* The bytes that are searched there. */
+    AT(LIST_WEIGHT) = {"list_weight", "SELECT coalesce(sum(octet_length(p.payload)), 0)::bigint FROM "
+                                      "(SELECT id FROM @jobs WHERE id < $1::bigint ORDER BY id DESC LIMIT $2::bigint) j "
+                                      "JOIN @payloads p ON p.id = j.id"},
+    /* Of the same jobs those that fit, at most $3 of them and those that begin before byte $4. Of a filter, NULL: any. */
     AT(LIST) = {"list",
-                "SELECT * FROM (SELECT " NOW ", l.searched, " TASKQ__PG_JOB_COLUMNS ", " TASKQ__PG_PAYLOAD_COLUMNS
+                "SELECT * FROM (SELECT " NOW ", " TASKQ__PG_JOB_COLUMNS ", " TASKQ__PG_PAYLOAD_COLUMNS
                 ", " TASKQ__PG_TEXT_COLUMNS ", "
                 "sum(octet_length(p.payload) + coalesce(octet_length(r.text), 0) + coalesce(octet_length(e.text), 0) + "
                 "coalesce(octet_length(g.progress), 0)) OVER (ORDER BY j.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND "
@@ -57,16 +74,41 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
                 "AND ($11::text IS NULL OR strpos(p.payload, $11::text) > 0 OR strpos(e.text, $11::text) > 0)"
                 ") w WHERE coalesce(w.before, 0) < $4::bigint ORDER BY w.id DESC LIMIT $3::bigint"},
 
-    AT(QUEUE_READ) = {"queue_read", "SELECT 1"},
-    AT(QUEUES_READ) = {"queues_read", "SELECT 1"},
+    AT(QUEUE_READ) = {"queue_read", QUEUES("q.name = $1::text")},
+    /* A bound that every name is above: the index has the order. */
+    AT(QUEUES_READ) = {"queues_read", QUEUES("q.name > ''")},
     AT(NEXT_DUE) = {"next_due",
                     "SELECT (SELECT run_due FROM @jobs WHERE run_due IS NOT NULL ORDER BY run_due LIMIT 1), "
                     "(SELECT expires_at FROM @jobs WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1), "
                     "(SELECT backoff_due FROM @jobs WHERE backoff_due IS NOT NULL ORDER BY backoff_due LIMIT 1)"},
     AT(PING) = {"ping", "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"},
     AT(NOTIFY) = {"notify", "SELECT pg_notify($1::text, $2::text)"},
-    AT(FOLD_COUNTERS) = {"fold_counters", "SELECT 1"},
-    AT(FORGET_BATCHES) = {"forget_batches", "SELECT 1"},
-    AT(HELD_SNAPSHOT) = {"held_snapshot", "SELECT 1"},
-    AT(DEAD_ROWS) = {"dead_rows", "SELECT 1"},
+    /* Several servers fold side by side: what one has locked the others leave. Few rows are not worth it. */
+    AT(FOLD_COUNTERS) = {"fold_counters",
+                         "WITH picked AS MATERIALIZED (SELECT ctid AS place FROM @counters WHERE queue > '' "
+                         "ORDER BY queue, state LIMIT $1::bigint FOR UPDATE SKIP LOCKED), "
+                         "gone AS (DELETE FROM @counters WHERE (SELECT count(*) FROM picked) > 100 "
+                         "AND ctid = ANY (ARRAY(SELECT place FROM picked)) RETURNING queue, state, n) "
+                         "INSERT INTO @counters (queue, state, n) SELECT queue, state, sum(n)::bigint FROM gone "
+                         "GROUP BY queue, state HAVING sum(n) <> 0"},
+    /* Our own but the last few, and whoever's of an hour ago. */
+    AT(FORGET_BATCHES) = {"forget_batches",
+                          "DELETE FROM @batches WHERE ctid = ANY (ARRAY("
+                          "(SELECT ctid FROM @batches WHERE server = $1::bigint AND number < $2::bigint "
+                          "ORDER BY server, number LIMIT $3::bigint FOR UPDATE SKIP LOCKED) UNION ALL "
+                          "(SELECT ctid FROM @batches WHERE at < @now_ms() - 3600000 ORDER BY at LIMIT $3::bigint "
+                          "FOR UPDATE SKIP LOCKED)))"},
+    /* Who keeps dead rows from being cleared away for longer than $1 ms, as far as this role may see. */
+    AT(HELD_SNAPSHOT) =
+        {"held_snapshot",
+         "SELECT * FROM (SELECT 'session' AS who, pid::bigint, usename::text, application_name::text, state::text, "
+         "(extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint AS age FROM pg_stat_activity "
+         "WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND xact_start IS NOT NULL "
+         "AND backend_type <> 'autovacuum worker' UNION ALL "
+         "SELECT 'prepared transaction ' || gid, 0, owner::text, '', '', "
+         "(extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint FROM pg_prepared_xacts UNION ALL "
+         "SELECT 'replication slot ' || slot_name, coalesce(active_pid, 0)::bigint, '', '', 'active ' || active, $1::bigint "
+         "FROM pg_replication_slots WHERE age(xmin) > 100000) w WHERE w.age >= $1::bigint ORDER BY w.age DESC LIMIT 1"},
+    AT(DEAD_ROWS) = {"dead_rows", "SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_all_tables "
+                                  "WHERE schemaname = $1::text"},
 };
