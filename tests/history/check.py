@@ -139,10 +139,24 @@ class Check:
             if counted != dict(states):
                 self.note("counts", f"the queue counts {counted}, its jobs are {dict(states)}")
 
+    def doubts(self):
+        """Of the requests that were never answered: how many there are, and how many turn out to have happened."""
+        evidence, traces = self.evidence, set()
+        for job in evidence.final.values():
+            traces.add((job.get("payload") or {}).get("tag"))
+            traces.add((job.get("result") or {}).get("tag"))
+            for row in job.get("attempts", []):
+                traces |= {row["worker"], (row.get("error") or {}).get("code")}
+        open_ones = [name for groups in (evidence.enqueues, evidence.claims, evidence.reports) for name, group in groups.items()
+                     if group.has("unknown") and not group.has("ok")]
+        return len(open_ones), sum(name in traces for name in open_ones)
+
     def summary(self):
         total, evidence = self.evidence.total, self.evidence
         moves = sum(job["version"] for job in evidence.final.values())
-        return (f"{sum(total.values())} requests ({total['ok']} done, {total['refused']} refused, {total['unknown']} in doubt), "
+        asked, happened = self.doubts()
+        return (f"{sum(total.values())} requests ({total['ok']} done, {total['refused']} refused, {total['unknown']} in doubt, of which "
+                f"{asked} stayed so and {happened} of these happened), "
                 f"{len(evidence.final)} jobs, {moves} moves, {sum(len(job.get('attempts', [])) for job in evidence.final.values())} attempts")
 
 
