@@ -6,6 +6,8 @@
 #include "contract/contract.h"
 #include "contract/sqlite_place.h"
 
+#include <taskq/scheduler.h>
+
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,6 +157,28 @@ START_TEST(a_checkpoint_whose_flush_failed_is_the_end_too)
 }
 END_TEST
 
+START_TEST(a_hosts_transaction_whose_flush_failed_is_the_end_too)
+{
+    taskq_scheduler_options options = TASKQ_SCHEDULER_OPTIONS_INIT;
+    taskq_scheduler *scheduler = NULL;
+    taskq_new_job job = new_job("a");
+    const taskq_new_job *jobs[] = {&job};
+    sqlite3 *db = NULL;
+    options.store = contract.store;
+    ck_assert_int_eq(taskq_scheduler_open(&options, &scheduler, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq_sqlite_begin(contract.store, &db, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq_sqlite_enqueue(contract.store, jobs, 1, NULL, NULL, NULL, &err), TASKQ_OK);
+    fault = FAIL_SYNC;
+    fail_in = 1;
+    ck_assert_int_eq(taskq_sqlite_commit(contract.store, &err), TASKQ_ESTORE);
+    ck_assert_int_eq(taskq_sqlite_rollback(contract.store, &err), TASKQ_EINVAL);
+    ck_assert_int_eq(taskq_sqlite_begin(contract.store, &db, &err), TASKQ_ESTORE);
+    ck_assert_int_eq(taskq_scheduler_enqueue(scheduler, jobs, 1, NULL, NULL, NULL, &err), TASKQ_ESTORE);
+    taskq_scheduler_close(scheduler);
+    expect_end();
+}
+END_TEST
+
 TASKQ_TESTS_WITH(setup, contract_teardown, a_flush_that_failed_is_the_end_until_the_store_is_opened_anew,
                  whichever_write_of_the_log_fails_nothing_acknowledged_is_lost,
-                 a_checkpoint_whose_flush_failed_is_the_end_too)
+                 a_checkpoint_whose_flush_failed_is_the_end_too, a_hosts_transaction_whose_flush_failed_is_the_end_too)

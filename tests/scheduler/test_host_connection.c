@@ -63,6 +63,19 @@ START_TEST(the_host_borrows_its_own_connection)
 }
 END_TEST
 
+START_TEST(what_the_hosts_own_constraints_refuse_at_the_commit_takes_the_jobs_along)
+{
+    (void)host_begin();
+    host_run(own, "PRAGMA defer_foreign_keys = ON; INSERT INTO orders VALUES (1, 99)");
+    (void)host_enqueue("mail");
+    ck_assert_int_eq(taskq_sqlite_commit(fx.store, &fx.err), TASKQ_EINVAL);
+    ck_assert_ptr_nonnull(strstr(fx.err.text, "FOREIGN KEY"));
+    ck_assert_int_eq(host_orders(), 0);
+    ck_assert_int_eq(host_queued(), 0);
+    ck_assert_int_eq(enqueue("default", "mail"), 1);
+}
+END_TEST
+
 START_TEST(a_commit_that_was_prepared_before_is_refused_in_it)
 {
     (void)host_begin();
@@ -107,5 +120,6 @@ START_TEST(the_connection_comes_back_as_it_was)
 END_TEST
 
 TASKQ_TESTS_WITH(setup, teardown, the_host_borrows_its_own_connection,
+                 what_the_hosts_own_constraints_refuse_at_the_commit_takes_the_jobs_along,
                  a_commit_that_was_prepared_before_is_refused_in_it,
                  a_transaction_beside_the_rule_is_neither_used_nor_rolled_back, the_connection_comes_back_as_it_was)

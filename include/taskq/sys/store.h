@@ -326,7 +326,8 @@ typedef struct taskq_store_ops {
     /** See taskq_store_backup. */
     taskq_status (*backup)(void *self, const char *path, taskq_progress_fn *progress, void *user, taskq_error *err);
     int (*wake_fd)(void *self); /**< readable when another server made something ready */
-    /** What became ready elsewhere; never waits. */
+    /** What became ready elsewhere; never waits. Asked when wake_fd is readable; where there is none, or it is -1, with each sweep
+     * during which claims wait, which may be several threads at once. */
     taskq_status (*wake_read)(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);
     /** Tell the other servers. */
     taskq_status (*announce)(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err);
