@@ -333,8 +333,8 @@ class Finisher:
             if reports:
                 asked = {"reports": [{**one, "tag": one["result"]["tag"]} for one in reports]}
                 self.ask("report", asked, "POST", "/jobs/complete", {"completions": reports}, group=f"{tag}.r", digest=digest_reports)
-            elif not any(self.pages("list", state=state) for state in ("queued", "scheduled", "blocked", "running")):
-                return
+            elif not any(self.pages("list", state=state) for state in ("running", "scheduled", "queued")):
+                return  # in the order in which they go on by themselves, so that none slips from one list into one read before
 
     def read(self):
         jobs = self.pages("list")
