@@ -15,6 +15,7 @@
 
 #include "fixture.h"
 #include "host.h"
+#include "scheduler/scheduler.h"
 #include "store/sqlite/beside.h"
 
 /* In the child: its own connection, with a transaction open. */
@@ -212,8 +213,81 @@ START_TEST(the_call_does_what_the_sqlite_that_is_there_allows)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(host_setup, fixture_teardown, an_order_and_its_mail_come_from_another_process,
-                 what_the_other_process_rolls_back_was_never_there, a_held_claim_hears_of_it_with_the_next_sweep,
-                 a_sweep_without_news_wakes_nobody, a_refusal_leaves_the_other_processes_transaction_usable,
-                 a_statement_that_fails_leaves_no_half_of_a_job, a_connection_that_does_not_fit_is_refused,
-                 both_sides_must_run_on_a_sqlite_that_can_do_it, the_call_does_what_the_sqlite_that_is_there_allows)
+/* ---- with a SQLite that can do it alone ---------------------------------------------------------------------------------- */
+
+enum { WRITERS = 3, ROUNDS = 200 };
+
+static void write_beside(void)
+{
+    taskq_new_job job = new_job("default", "mail");
+    const taskq_new_job *jobs[] = {&job};
+    taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
+    taskq_error err = TASKQ_ERROR_INIT;
+    sqlite3 *db = NULL;
+    options.path = fixture_path("jobs.db");
+    ck_assert_int_eq(sqlite3_open(options.path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 60000);
+    for (int i = 0; i < ROUNDS; i++) {
+        host_run(db, "BEGIN IMMEDIATE; INSERT INTO orders VALUES (1)");
+        if (taskq_sqlite_enqueue_beside(db, &options, jobs, 1, NULL, NULL, NULL, &err) != TASKQ_OK) {
+            _exit(1);
+        }
+        host_run(db, i % 5 == 0 ? "ROLLBACK" : "COMMIT");
+    }
+    sqlite3_close(db);
+    _exit(0);
+}
+
+START_TEST(several_processes_and_the_scheduler_write_side_by_side)
+{
+    pid_t children[WRITERS];
+    int64_t claimed = 0, version = 0;
+    for (int i = 0; i < WRITERS; i++) {
+        children[i] = fork();
+        ck_assert_int_ge(children[i], 0);
+        if (children[i] == 0) {
+            write_beside();
+        }
+    }
+    while (claimed < WRITERS * ROUNDS * 4 / 5) {
+        int64_t id = claim("default", "mail", &version);
+        if (id != 0) {
+            ck_assert_int_eq(complete(id, version, true, NULL), TASKQ_OK);
+            claimed++;
+        }
+        if (claimed % 100 == 0) {
+            taskq__line_upkeep(fx.scheduler->line);
+        }
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        int ended = 0;
+        ck_assert_int_eq(waitpid(children[i], &ended, 0), children[i]);
+        ck_assert(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    }
+    ck_assert_int_eq(host_orders(), claimed);
+    ck_assert_int_eq(host_ask("SELECT count(*) FROM taskq_jobs WHERE state = 5"), claimed);
+    ck_assert_int_eq(host_queued(), 0);
+    ck_assert_int_eq(host_ask("SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        an_order_and_its_mail_come_from_another_process,
+        what_the_other_process_rolls_back_was_never_there,
+        a_held_claim_hears_of_it_with_the_next_sweep,
+        a_sweep_without_news_wakes_nobody,
+        a_refusal_leaves_the_other_processes_transaction_usable,
+        a_statement_that_fails_leaves_no_half_of_a_job,
+        a_connection_that_does_not_fit_is_refused,
+        both_sides_must_run_on_a_sqlite_that_can_do_it,
+        the_call_does_what_the_sqlite_that_is_there_allows,
+        several_processes_and_the_scheduler_write_side_by_side,
+    };
+    size_t count = sizeof(tests) / sizeof(tests[0]);
+    Suite *suite = suite_create(__FILE__);
+    taskq_check_add(suite, tests, sqlite3_libversion_number() >= 3051003 ? count : count - 1, host_setup,
+                    fixture_teardown);
+    return taskq_check_run(suite);
+}
