@@ -6,6 +6,8 @@
  *  - taskq_worker_run: blocks, with a pool of `concurrency` threads, until it is told to stop.
  *  - taskq_worker_poll / _execute / _report: the host's own loop, one job at a time, no thread at all.
  *  - taskq_worker_step with taskq_worker_fd: never waits; the host waits for the descriptor or the deadline (epoll, libuv).
+ * Handlers block a thread (taskq_worker_handle), or are begun and end later (taskq_worker_handle_async): with those alone there is
+ * no thread but the host's. Heartbeats are sent by whatever drives: step, or poll and report, called at least every third of a lease.
  * Threads: options and handlers are set before the first of these; then taskq_worker_stop may be called from any thread and from a
  * signal handler, everything else from one thread at a time. Handlers run on the pool's threads (run, step), or on the caller's (execute).
  * Ownership: a handler's job and everything in it is borrowed until the handler returns. What a handler hands over (result, error) is
@@ -71,6 +73,19 @@ typedef taskq_status taskq_handler_fn(taskq_run *run, void *user);
  * is claimed in its place, up to as many as `concurrency` again. A handler should therefore ask taskq_run_should_stop. */
 TASKQ_API taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler,
                                            void *user, taskq_error *err);
+
+/** Begins one job and returns at once: for a host whose work is done by a loop of its own. Called on the thread that drives the worker (step,
+ * run, execute), with nothing locked; it must not drive, stop excepted, nor close the worker. The run stays until taskq_run_end. */
+typedef void taskq_start_fn(taskq_run *run, void *user);
+
+/** Give a type a handler that ends later; no thread is made for its jobs, so a worker that has no others makes none at all. Failures as
+ * taskq_worker_handle. Its handlers watch taskq_run_fd, or ask taskq_run_should_stop now and then; one that goes on is treated as others are.
+ * taskq_worker_close does not wait for it: the job is given back. */
+TASKQ_API taskq_status taskq_worker_handle_async(taskq_worker *worker, const char *type, taskq_start_fn *start,
+                                                 void *user, taskq_error *err);
+/** The end of a run that a taskq_start_fn began, with what a taskq_handler_fn would return. Called exactly once, from any thread, in the start
+ * itself too, and also after the worker was closed, when it frees the run and says nothing to anybody. The run is gone when it returns. */
+TASKQ_API void taskq_run_end(taskq_run *run, taskq_status status);
 
 /** The job as it was claimed: id, type, queue, payload, attempt, traceparent, created_at_ms, ...; without attempts and log. */
 TASKQ_API const taskq_job *taskq_run_job(const taskq_run *run);
@@ -163,7 +178,7 @@ TASKQ_API void taskq_worker_stop(taskq_worker *worker);
  * `out_count`: how many came; 0 is OK. EUNAVAIL: no server answered; EDENIED; ECANCELED: it was stopped. */
 TASKQ_API taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wait_ms, uint32_t *out_count,
                                          taskq_error *err);
-/** Run the handler of one claimed job on this thread. Meanwhile a thread that ends before this returns sends the heartbeats. ENOTFOUND: none is
+/** Run the handler of one claimed job on this thread, or begin it where it ends later. Meanwhile a thread that ends before this returns sends the heartbeats. ENOTFOUND: none is
  * waiting. OK however the handler ended. */
 TASKQ_API taskq_status taskq_worker_execute(taskq_worker *worker, taskq_error *err);
 /** Send the reports that are due. OK: all were accepted or have become pointless; EUNAVAIL: some wait for a server, call again. */

@@ -41,7 +41,8 @@ typedef enum taskq__task_end { TASKQ__END_NONE, TASKQ__END_REPORT, TASKQ__END_RE
 
 typedef struct taskq__handler {
     char *type;
-    taskq_handler_fn *fn;
+    taskq_handler_fn *fn;  /* run by a thread; or */
+    taskq_start_fn *start; /* called by the thread that drives the worker */
     void *user;
     void (*destroy)(void *user);
 } taskq__handler;
@@ -87,6 +88,7 @@ typedef struct taskq__pool {
 taskq_status taskq__pool_init(taskq__pool *pool, const taskq_allocator *a, uint32_t max, int wake_fd, taskq_error *err);
 /* The task's handler is run by a thread. EUNAVAIL: there is no thread and none can be made; the task is not taken. */
 taskq_status taskq__pool_submit(taskq__pool *pool, taskq__task *task, taskq_error *err);
+void taskq__pool_hand_back(taskq__pool *pool, taskq__task *task); /* its handler has ended; any thread */
 taskq__task *taskq__pool_ended(taskq__pool *pool); /* what was handed back, linked by pool_next, oldest first */
 void taskq__pool_join(taskq__pool *pool);          /* no more tasks are begun; waits for the threads */
 void taskq__pool_clear(taskq__pool *pool);         /* after join */
@@ -219,6 +221,7 @@ taskq__task *taskq__tasks_first_waiting(taskq_worker *worker);
 bool taskq__tasks_are_over(const taskq_worker *worker,
                            int64_t now_ms); /* nothing is left but handlers that ignore the stop */
 void taskq__task_begin(taskq__task *task);  /* its handler is about to run */
+void taskq__task_start(taskq__task *task);  /* it begins, with a handler that ends later */
 void taskq__task_stop(taskq__task *task, taskq_run_reason reason, int64_t now_ms);
 void taskq__task_handed_back(taskq__task *task); /* its handler has returned: what is to be reported is decided here */
 void taskq__task_release(taskq__task *task);     /* it was never begun, or its handler is given up */

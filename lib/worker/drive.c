@@ -84,6 +84,10 @@ static void dispatch(taskq_worker *worker, int64_t *next_in_ms)
     taskq__task *task;
     taskq_error err = TASKQ_ERROR_INIT;
     while ((task = taskq__tasks_first_waiting(worker)) != NULL) {
+        if (task->handler->start != NULL) {
+            taskq__task_start(task);
+            continue;
+        }
         if (taskq__pool_submit(&worker->pool, task, &err) != TASKQ_OK) {
             taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker", "jobs wait: %s", err.text);
             taskq__sooner(next_in_ms, 1000);
@@ -137,6 +141,18 @@ static taskq_status advance(taskq_worker *worker, uint32_t what, int64_t *next_i
 
 /* ---- a host's own loop, and run --------------------------------------------------------------------------------------------------------- */
 
+/* Twice as many threads as jobs at once: a handler that ignores the stop keeps its thread, not its slot. None is made before a job needs it. */
+static taskq_status make_pool(taskq_worker *worker, taskq_error *err)
+{
+    if (worker->pool_made) {
+        return TASKQ_OK;
+    }
+    taskq_status status =
+        taskq__pool_init(&worker->pool, &worker->allocator, worker->concurrency * 2, worker->wake_fd, err);
+    worker->pool_made = status == TASKQ_OK;
+    return status;
+}
+
 static taskq_status begin_pool(taskq_worker *worker, taskq_error *err)
 {
     if (worker->handler_count == 0) {
@@ -145,14 +161,7 @@ static taskq_status begin_pool(taskq_worker *worker, taskq_error *err)
     worker->ask_limit = UINT32_MAX;
     worker->ask_wait_ms = worker->poll_interval_ms;
     worker->ask_once = false;
-    if (worker->pool_made) {
-        return TASKQ_OK;
-    }
-    /* Twice as many threads as jobs at once: a handler that ignores the stop keeps its thread, not its slot. */
-    taskq_status status =
-        taskq__pool_init(&worker->pool, &worker->allocator, worker->concurrency * 2, worker->wake_fd, err);
-    worker->pool_made = status == TASKQ_OK;
-    return status;
+    return make_pool(worker, err);
 }
 
 static bool has_ended(taskq_worker *worker, int64_t *next_in_ms)
@@ -295,6 +304,13 @@ taskq_status taskq_worker_execute(taskq_worker *worker, taskq_error *err)
     taskq__task *task = worker == NULL ? NULL : taskq__tasks_first_waiting(worker);
     if (task == NULL) {
         return taskq__fail(err, worker == NULL ? TASKQ_EINVAL : TASKQ_ENOTFOUND, "no job is waiting: poll first");
+    }
+    if (task->handler->start != NULL) {
+        taskq_status status = make_pool(worker, err);
+        if (status == TASKQ_OK) {
+            taskq__task_start(task);
+        }
+        return status;
     }
     uint64_t one = 1;
     pthread_t thread;

@@ -42,6 +42,22 @@ static taskq__task *take(taskq__pool *pool)
     return task;
 }
 
+/* With the lock held. */
+static void hand_back(taskq__pool *pool, taskq__task *task)
+{
+    uint64_t one = 1;
+    task->pool_next = pool->ended;
+    pool->ended = task;
+    while (write(pool->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {}
+}
+
+void taskq__pool_hand_back(taskq__pool *pool, taskq__task *task)
+{
+    pthread_mutex_lock(&pool->lock);
+    hand_back(pool, task);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 static void *work(void *user)
 {
     taskq__pool *pool = user;
@@ -51,10 +67,7 @@ static void *work(void *user)
         pthread_mutex_unlock(&pool->lock);
         task->returned = task->handler->fn(task->run, task->handler->user);
         pthread_mutex_lock(&pool->lock);
-        task->pool_next = pool->ended;
-        pool->ended = task;
-        uint64_t one = 1;
-        while (write(pool->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR) {}
+        hand_back(pool, task);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;

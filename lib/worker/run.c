@@ -28,7 +28,7 @@
 enum { RESULT_BYTES_MAX = 16 << 20, MESSAGE_BYTES_MAX = 8192, LOG_LINE_BYTES_MAX = 16384 };
 
 struct taskq_run {
-    const taskq_allocator *allocator;
+    taskq_allocator allocator; /* a copy: it may outlive its worker */
     taskq_job job;
     taskq_arena *arena;
     _Atomic int reason; /* a taskq_run_reason; written under lock, read without */
@@ -46,6 +46,9 @@ struct taskq_run {
     bool has_result, has_failure, no_retry;
     taskq__buf code, failure;
     int64_t retry_in_ms;
+    taskq__run_ended_fn *ended; /* of one that ends later; NULL: it has ended, or nobody is there any more */
+    void *owner;
+    bool abandoned;
 };
 
 /* ---- the core's side ------------------------------------------------------------------------------------------------------- */
@@ -84,7 +87,10 @@ taskq_status taskq__run_open(const taskq_allocator *a, taskq_text job_json, task
     if (run == NULL) {
         return taskq__fail_memory(err);
     }
-    run->allocator = a;
+    if (a != NULL) {
+        run->allocator = *a;
+    }
+    a = &run->allocator;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -114,6 +120,8 @@ void taskq__run_close(taskq_run *run)
     if (run == NULL) {
         return;
     }
+    pthread_mutex_lock(&run->lock); /* another thread may just be leaving taskq_run_end */
+    pthread_mutex_unlock(&run->lock);
     if (run->fd >= 0) {
         close(run->fd);
     }
@@ -125,12 +133,13 @@ void taskq__run_close(taskq_run *run)
     taskq__arena_free(run->arena);
     pthread_cond_destroy(&run->stopped);
     pthread_mutex_destroy(&run->lock);
-    taskq__free(run->allocator, run);
+    taskq_allocator allocator = run->allocator;
+    taskq__free(&allocator, run);
 }
 
 const taskq_allocator *taskq__run_allocator(const taskq_run *run)
 {
-    return run->allocator;
+    return &run->allocator;
 }
 
 static void ring(int fd)
@@ -151,6 +160,24 @@ void taskq__run_stop(taskq_run *run, taskq_run_reason reason)
         }
     }
     pthread_mutex_unlock(&run->lock);
+}
+
+void taskq__run_lend(taskq_run *run, taskq__run_ended_fn *ended, void *owner)
+{
+    pthread_mutex_lock(&run->lock);
+    run->ended = ended;
+    run->owner = owner;
+    pthread_mutex_unlock(&run->lock);
+}
+
+bool taskq__run_abandon(taskq_run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    bool lent = run->ended != NULL;
+    run->ended = NULL;
+    run->abandoned = lent;
+    pthread_mutex_unlock(&run->lock);
+    return lent;
 }
 
 /* A stop that the core asked for says more than a handler that only gave up because of it. */
@@ -312,7 +339,7 @@ void taskq_run_log(taskq_run *run, const char *format, ...)
     va_copy(again, arguments);
     int whole = vsnprintf(NULL, 0, format, arguments);
     size_t size = whole < 0 ? 0 : (size_t)whole < LOG_LINE_BYTES_MAX ? (size_t)whole : LOG_LINE_BYTES_MAX;
-    char *line = whole < 0 ? NULL : taskq__alloc(run->allocator, size + 1);
+    char *line = whole < 0 ? NULL : taskq__alloc(&run->allocator, size + 1);
     if (line != NULL) {
         (void)vsnprintf(line, size + 1, format, again);
     }
@@ -333,7 +360,7 @@ void taskq_run_log(taskq_run *run, const char *format, ...)
         drop_log(run, run->log.size - rest.size);
     }
     pthread_mutex_unlock(&run->lock);
-    taskq__free(run->allocator, line);
+    taskq__free(&run->allocator, line);
 }
 
 taskq_status taskq_run_result(taskq_run *run, taskq_text json)
@@ -367,6 +394,21 @@ taskq_status taskq_run_fail(taskq_run *run, const char *code, const char *format
     run->has_failure = true;
     pthread_mutex_unlock(&run->lock);
     return TASKQ_ECANCELED;
+}
+
+void taskq_run_end(taskq_run *run, taskq_status status)
+{
+    pthread_mutex_lock(&run->lock);
+    bool ours = run->abandoned;
+    taskq__run_ended_fn *ended = run->ended;
+    run->ended = NULL;
+    if (ended != NULL) {
+        ended(run->owner, status); /* with the lock: whoever closes the run takes it first */
+    }
+    pthread_mutex_unlock(&run->lock);
+    if (ours) {
+        taskq__run_close(run);
+    }
 }
 
 void taskq_run_no_retry(taskq_run *run)

@@ -23,6 +23,12 @@ const taskq_allocator *taskq__worker_allocator(const taskq_worker *worker);
 /* The handler should stop, for this reason. The first reason stays, but that LOST replaces any other. */
 void taskq__run_stop(taskq_run *run, taskq_run_reason reason);
 
+/* The run is lent to a handler that ends later: `ended` is called by taskq_run_end, once, from any thread. */
+typedef void taskq__run_ended_fn(void *owner, taskq_status status);
+void taskq__run_lend(taskq_run *run, taskq__run_ended_fn *ended, void *owner);
+/* Nobody is there for its end any more. True: it was lent still, and its end frees it. */
+bool taskq__run_abandon(taskq_run *run);
+
 /* How the handler ended, made once it has returned. Texts belong to the run. */
 typedef struct taskq__run_end {
     bool succeeded;

@@ -155,6 +155,21 @@ void taskq__task_begin(taskq__task *task)
     log_task(task, TASKQ_LOG_INFO, "job started", NULL, NULL, -1);
 }
 
+static void ended_later(void *owner, taskq_status status)
+{
+    taskq__task *task = owner;
+    task->returned = status;
+    taskq__pool_hand_back(&task->worker->pool, task);
+}
+
+void taskq__task_start(taskq__task *task)
+{
+    taskq__task_begin(task);
+    task->worker->dirty = true; /* it may have ended already */
+    taskq__run_lend(task->run, ended_later, task);
+    task->handler->start(task->run, task->handler->user);
+}
+
 void taskq__task_stop(taskq__task *task, taskq_run_reason reason, int64_t now_ms)
 {
     taskq__run_stop(task->run, reason);
@@ -328,7 +343,9 @@ void taskq__task_remove(taskq__task *task)
         taskq__transport_cancel(worker->transport, task->release);
     }
     taskq__buf_clear(&task->report);
-    taskq__run_close(task->run);
+    if (!taskq__run_abandon(task->run)) {
+        taskq__run_close(task->run);
+    }
     taskq__free(&worker->allocator, task);
 }
 

@@ -217,22 +217,27 @@ static taskq_status check_type(const taskq_worker *worker, const char *type, tas
     return TASKQ_OK;
 }
 
-taskq_status taskq__worker_handle_owned(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
-                                        void (*destroy)(void *user), taskq_error *err)
+static taskq_status handle(taskq_worker *worker, const char *type, const taskq__handler *handler, taskq_error *err)
 {
-    taskq_status status;
-    if (worker == NULL || type == NULL || handler == NULL) {
-        status = taskq__fail(err, TASKQ_EINVAL, "a worker, a type and a handler are required");
-    } else {
-        status = check_type(worker, type, err);
+    if (worker == NULL || type == NULL || (handler->fn == NULL && handler->start == NULL)) {
+        return taskq__fail(err, TASKQ_EINVAL, "a worker, a type and a handler are required");
     }
+    taskq_status status = check_type(worker, type, err);
     status = status != TASKQ_OK ? status : add_type(worker, type, err);
     if (status == TASKQ_OK) {
         taskq__handler *added = &worker->handlers[worker->handler_count++];
-        added->fn = handler;
-        added->user = user;
-        added->destroy = destroy;
-    } else if (destroy != NULL) {
+        char *copy = added->type;
+        *added = *handler;
+        added->type = copy;
+    }
+    return status;
+}
+
+taskq_status taskq__worker_handle_owned(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
+                                        void (*destroy)(void *user), taskq_error *err)
+{
+    taskq_status status = handle(worker, type, &(taskq__handler){.fn = handler, .user = user, .destroy = destroy}, err);
+    if (status != TASKQ_OK && destroy != NULL) {
         destroy(user);
     }
     return status;
@@ -241,7 +246,13 @@ taskq_status taskq__worker_handle_owned(taskq_worker *worker, const char *type, 
 taskq_status taskq_worker_handle(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
                                  taskq_error *err)
 {
-    return taskq__worker_handle_owned(worker, type, handler, user, NULL, err);
+    return handle(worker, type, &(taskq__handler){.fn = handler, .user = user}, err);
+}
+
+taskq_status taskq_worker_handle_async(taskq_worker *worker, const char *type, taskq_start_fn *start, void *user,
+                                       taskq_error *err)
+{
+    return handle(worker, type, &(taskq__handler){.start = start, .user = user}, err);
 }
 
 /* ---- stopping, closing --------------------------------------------------------------------------------------------------------------- */
@@ -269,6 +280,12 @@ static void give_back(taskq_worker *worker)
     }
     if (worker->pool_made) {
         taskq__pool_join(&worker->pool); /* a handler that ignores the stop is waited for: its host's memory is in use */
+    }
+    /* One that ends later cannot be waited for: the host's loop, which would end it, may be the one that closes. */
+    for (taskq__task *task = worker->first; task != NULL; task = task->next) {
+        if (task->state == TASKQ__TASK_RUNNING && !task->pointless && task->handler->start != NULL) {
+            taskq__task_release(task);
+        }
     }
     if (worker->first != NULL && !at_once) {
         taskq__worker_flush(worker, CLOSE_PATIENCE_MS);
