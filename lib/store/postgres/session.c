@@ -27,6 +27,12 @@ static taskq__pg_session *new_session(const taskq__pg_session_options *options)
             session->allocator = *options->allocator;
         }
         session->options.allocator = &session->allocator;
+        if (session->options.connect_ms == 0) {
+            session->options.connect_ms = TASKQ__PG_CONNECT_MS;
+        }
+        if (session->options.answer_ms == 0) {
+            session->options.answer_ms = TASKQ__PG_ANSWER_MS;
+        }
         session->retry_ms = TASKQ__PG_RETRY_MS_MIN;
         taskq__rng_init(&session->rng, 0);
     }
@@ -200,7 +206,7 @@ taskq_status taskq__pg_session_ready(taskq__pg_session *session, taskq_error *er
         return taskq__fail(err, session->last_failure.status, "%s", session->last_failure.text);
     }
     taskq_error reason = TASKQ_ERROR_INIT;
-    taskq_status status = taskq__pg_connect(session, taskq__pg_now_ms() + TASKQ__PG_CONNECT_MS, &reason);
+    taskq_status status = taskq__pg_connect(session, taskq__pg_now_ms() + session->options.connect_ms, &reason);
     if (status != TASKQ_OK) {
         session->last_failure = reason;
         session->retry_at_ms = taskq__pg_now_ms() + session->retry_ms / 2 +
@@ -391,7 +397,7 @@ taskq_status taskq__pg_session_sync(taskq__pg_session *session, taskq_error *err
     if (session->conn == NULL) {
         return taskq__fail(err, TASKQ_EUNAVAIL, "there is no connection to PostgreSQL");
     }
-    session->deadline_ms = taskq__pg_now_ms() + TASKQ__PG_ANSWER_MS;
+    session->deadline_ms = taskq__pg_now_ms() + session->options.answer_ms;
     session->synced = true;
     if (PQpipelineSync(session->conn) != 1 || PQflush(session->conn) < 0) {
         return lose(session, "sending to PostgreSQL", PQerrorMessage(session->conn), err);

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection: values there and back, failures that leave it clean, losses that are noticed, waits that end. */
+#include "pgplace.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/postgres/fault.h"
+
+static taskq__pg_session *session;
+
+static void setup(void)
+{
+    place_setup();
+    session = place_session(place.conninfo, false);
+    ck_ok(taskq__pg_session_ready(session, &place.err));
+}
+
+static void teardown(void)
+{
+    taskq__pg_session_free(session);
+    place_teardown();
+}
+
+/* A text of one statement, and how it ended. */
+static taskq_status try_text(const char *text)
+{
+    taskq__pg_session_send_text(session, text, "a test");
+    taskq_status status = taskq__pg_session_sync(session, &place.err);
+    return status == TASKQ_OK ? taskq__pg_session_end(session, &place.err) : status;
+}
+
+static int64_t number_of(const char *text)
+{
+    PGresult *result = NULL;
+    taskq__pg_session_send_text(session, text, "a test");
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    ck_ok(taskq__pg_session_next(session, &result, &place.err));
+    int64_t number = taskq__pg_result_int(result, 0, 0);
+    PQclear(result);
+    ck_ok(taskq__pg_session_end(session, &place.err));
+    return number;
+}
+
+START_TEST(columns_of_values_arrive_as_they_were_given)
+{
+    taskq__pg_params params;
+    PGresult *result = NULL;
+    PGconn *conn = taskq__pg_session_conn(session);
+    taskq__pg_params_init(&params, place.arena);
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_TEXT);
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_FLOAT8);
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_BYTEA);
+    for (int i = 0; i < 300; i++) {
+        taskq__pg_row_int_or_null(&params, i == 0 ? 0 : INT64_MIN + i);
+        taskq__pg_row_text_or_null(&params, i == 1 ? (taskq_text){NULL, 0} : TASKQ_TEXT("{\"a\": \"\xc3\xa4\"}"));
+        taskq__pg_row_double(&params, i * 0.1);
+        taskq__pg_row_text(&params, (taskq_text){"\0\1", 2});
+    }
+    ck_assert_int_eq(taskq__pg_params_rows(&params), 300);
+    const char *values[4];
+    int lengths[4], formats[4] = {1, 1, 1, 1};
+    for (int i = 0; i < 4; i++) {
+        values[i] = params.columns[i].bytes;
+        lengths[i] = (int)params.columns[i].size;
+    }
+    ck_assert_int_eq(PQexitPipelineMode(conn), 1);
+    result = PQexecParams(conn, "SELECT * FROM unnest($1::bigint[], $2::text[], $3::float8[], $4::bytea[])", 4, NULL,
+                          values, lengths, formats, 1);
+    ck_assert_int_eq(PQntuples(result), 300);
+    ck_assert(taskq__pg_result_null(result, 0, 0) && taskq__pg_result_null(result, 1, 1));
+    ck_assert(taskq__pg_result_int(result, 299, 0) == INT64_MIN + 299);
+    ck_assert_int_eq((int)taskq__pg_result_text(result, 299, 1).size, 11);
+    ck_assert(taskq__pg_result_double(result, 299, 2) == 299 * 0.1);
+    ck_assert_int_eq((int)taskq__pg_result_text(result, 299, 3).size, 2);
+    PQclear(result);
+}
+END_TEST
+
+START_TEST(a_statement_that_fails_voids_its_round_trip_and_leaves_the_session_clean)
+{
+    PGresult *result = NULL;
+    taskq__pg_session_send_text(session, "SELECT 1", "one");
+    taskq__pg_session_send_text(session, "SELECT 1 / 0", "two");
+    taskq__pg_session_send_text(session, "SELECT 3", "three");
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    ck_ok(taskq__pg_session_next(session, &result, &place.err));
+    PQclear(result);
+    ck_assert_int_eq(taskq__pg_session_next(session, &result, &place.err), TASKQ_EINVAL);
+    ck_assert(strstr(place.err.text, "two: division by zero (22012)") != NULL);
+    ck_assert_int_eq((int)number_of("SELECT 4"), 4);
+}
+END_TEST
+
+START_TEST(a_rollback_takes_what_nobody_read_and_ends_the_transaction)
+{
+    place_run("CREATE SCHEMA \"%s\"", place.schema);
+    place_run("CREATE TABLE @t (n bigint)");
+    char text[64];
+    (void)snprintf(text, sizeof(text), "INSERT INTO \"%s\".t VALUES (1)", place.schema);
+    taskq__pg_session_send(session, TASKQ__PG_SQL_BEGIN, NULL);
+    taskq__pg_session_send_text(session, text, "writing");
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    taskq__pg_session_rollback(session);
+    ck_assert(taskq__pg_session_is_open(session));
+    ck_assert_int_eq((int)place_number("SELECT count(*) FROM @t"), 0);
+    ck_assert_int_eq((int)number_of("SELECT 5"), 5);
+}
+END_TEST
+
+START_TEST(a_failed_preparation_is_made_again)
+{
+    PGresult *result = NULL;
+    taskq__pg_session_send_text(session, "SELECT 1 / 0", "failing");
+    taskq__pg_session_send(session, TASKQ__PG_SQL_PING, NULL);
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    ck_assert_int_eq(taskq__pg_session_next(session, &result, &place.err), TASKQ_EINVAL);
+    taskq__pg_session_send(session, TASKQ__PG_SQL_PING, NULL);
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    ck_ok(taskq__pg_session_next(session, &result, &place.err));
+    ck_assert_int_eq((int)taskq__pg_result_int(result, 0, 0), 0);
+    PQclear(result);
+    ck_ok(taskq__pg_session_end(session, &place.err));
+}
+END_TEST
+
+START_TEST(a_connection_that_the_server_ended_is_made_again)
+{
+    int64_t pid = number_of("SELECT pg_backend_pid()::bigint");
+    uint64_t before = taskq__pg_session_generation(session);
+    place_run("SELECT pg_terminate_backend(%d, 5000)", (int)pid);
+    ck_ok(taskq__pg_session_ready(session, &place.err));
+    ck_assert_uint_eq(taskq__pg_session_generation(session), before + 1);
+    ck_assert_int_ne((int)number_of("SELECT pg_backend_pid()::bigint"), (int)pid);
+}
+END_TEST
+
+START_TEST(a_connection_lost_in_the_middle_is_unavailable_and_closed)
+{
+    int64_t pid = number_of("SELECT pg_backend_pid()::bigint");
+    PGresult *result = NULL;
+    taskq__pg_session_send_text(session, "SELECT pg_sleep(5)", "sleeping");
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    place_run("SELECT pg_terminate_backend(%d, 5000)", (int)pid);
+    ck_assert_int_eq(taskq__pg_session_next(session, &result, &place.err), TASKQ_EUNAVAIL);
+    ck_assert(!taskq__pg_session_is_open(session));
+    ck_ok(taskq__pg_session_ready(session, &place.err));
+}
+END_TEST
+
+START_TEST(a_server_that_is_silent_holds_nobody_longer_than_said)
+{
+    pid_t pid = (pid_t)number_of("SELECT pg_backend_pid()::bigint");
+    PGresult *result = NULL;
+    ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+    taskq__pg_session_send_text(session, "SELECT 1", "asking");
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    taskq_status status = taskq__pg_session_next(session, &result, &place.err);
+    ck_assert_int_eq(kill(pid, SIGCONT), 0);
+    ck_assert_int_eq(status, TASKQ_EUNAVAIL);
+    ck_assert(strstr(place.err.text, "no answer") != NULL);
+    ck_assert(!taskq__pg_session_is_open(session));
+}
+END_TEST
+
+/* A socket that takes connections and says nothing. */
+static int black_hole(int *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert(bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 16) == 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+START_TEST(connecting_to_a_black_hole_ends_and_is_not_tried_at_once_again)
+{
+    int port = 0, fd = black_hole(&port);
+    char conninfo[64];
+    (void)snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d user=x", port);
+    taskq__pg_session *other = place_session(conninfo, false);
+    ck_assert_int_eq(taskq__pg_session_ready(other, &place.err), TASKQ_EUNAVAIL);
+    ck_assert(strstr(place.err.text, "no answer from 127.0.0.1 in time") != NULL);
+    ck_assert_int_gt((int)taskq__pg_session_retry_ms(other), 0);
+    ck_assert_int_eq(taskq__pg_session_ready(other, &place.err), TASKQ_EUNAVAIL);
+    taskq__pg_session_free(other);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_host_that_says_nothing_leaves_time_for_the_next_one)
+{
+    int port = 0, fd = black_hole(&port);
+    char conninfo[512];
+    const char *host = PQhost(taskq__pg_session_conn(session)), *good = PQport(taskq__pg_session_conn(session));
+    (void)snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1,%s port=%d,%s user=%s dbname=%s", host, port, good,
+                   PQuser(taskq__pg_session_conn(session)), PQdb(taskq__pg_session_conn(session)));
+    taskq__pg_session *other = place_session(conninfo, false);
+    ck_ok(taskq__pg_session_ready(other, &place.err));
+    ck_assert_str_eq(PQport(taskq__pg_session_conn(other)), good);
+    taskq__pg_session_free(other);
+    close(fd);
+}
+END_TEST
+
+START_TEST(behind_a_pooler_settings_end_with_the_transaction)
+{
+    taskq__pg_session_free(session);
+    session = place_session(place.conninfo, true);
+    ck_ok(taskq__pg_session_ready(session, &place.err));
+    PGresult *result = NULL;
+    taskq__pg_session_send(session, TASKQ__PG_SQL_BEGIN, NULL);
+    taskq__pg_session_send_text(session, "SELECT current_setting('enable_seqscan')::boolean", "looking");
+    taskq__pg_session_send(session, TASKQ__PG_SQL_COMMIT, NULL);
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    ck_ok(taskq__pg_session_skip(session, &place.err));
+    ck_ok(taskq__pg_session_next(session, &result, &place.err));
+    ck_assert(!taskq__pg_result_int(result, 0, 0));
+    PQclear(result);
+    ck_ok(taskq__pg_session_end(session, &place.err));
+    ck_assert(number_of("SELECT current_setting('enable_seqscan')::boolean"));
+    ck_assert_int_eq((int)number_of("SELECT count(*) FROM pg_prepared_statements"), 0);
+}
+END_TEST
+
+START_TEST(a_host_gets_its_connection_back_as_it_was)
+{
+    taskq__pg_session *adopted = NULL;
+    PGconn *host = taskq__pg_session_conn(session);
+    ck_assert_int_eq(PQexitPipelineMode(host), 1);
+    ck_assert_int_eq(PQsetnonblocking(host, 0), 0);
+    PQclear(PQexec(host, "BEGIN"));
+    ck_ok(taskq__pg_session_adopt(host, place.schema, NULL, &adopted, &place.err));
+    taskq__pg_session_send(adopted, TASKQ__PG_SQL_PING, NULL);
+    ck_ok(taskq__pg_session_sync(adopted, &place.err));
+    ck_ok(taskq__pg_session_end(adopted, &place.err));
+    taskq__pg_session_free(adopted);
+    ck_assert(PQpipelineStatus(host) == PQ_PIPELINE_OFF && !PQisnonblocking(host));
+    ck_assert_int_eq(PQtransactionStatus(host), PQTRANS_INTRANS);
+}
+END_TEST
+
+START_TEST(failures_are_told_apart_by_whether_trying_again_helps)
+{
+    ck_assert_int_eq(try_text("SELECT 'x'::bigint"), TASKQ_EINVAL);
+    ck_assert_int_eq(try_text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"), TASKQ_EBUSY);
+    ck_assert_int_eq(try_text("DO $$ BEGIN RAISE SQLSTATE '23505'; END $$"), TASKQ_EBUSY);
+    ck_assert_int_eq(try_text("DO $$ BEGIN RAISE SQLSTATE '23514'; END $$"), TASKQ_EINVAL);
+    ck_assert_int_eq(try_text("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$"), TASKQ_EUNAVAIL);
+    ck_assert(taskq__pg_session_is_open(session));
+    ck_assert_int_eq(try_text("SELECT * FROM nowhere"), TASKQ_EUNAVAIL);
+    ck_assert(!taskq__pg_session_is_open(session));
+}
+END_TEST
+
+TASKQ_TESTS_WITH(setup, teardown, columns_of_values_arrive_as_they_were_given,
+                 a_statement_that_fails_voids_its_round_trip_and_leaves_the_session_clean,
+                 a_rollback_takes_what_nobody_read_and_ends_the_transaction, a_failed_preparation_is_made_again,
+                 a_connection_that_the_server_ended_is_made_again,
+                 a_connection_lost_in_the_middle_is_unavailable_and_closed,
+                 a_server_that_is_silent_holds_nobody_longer_than_said,
+                 connecting_to_a_black_hole_ends_and_is_not_tried_at_once_again,
+                 a_host_that_says_nothing_leaves_time_for_the_next_one,
+                 behind_a_pooler_settings_end_with_the_transaction, a_host_gets_its_connection_back_as_it_was,
+                 failures_are_told_apart_by_whether_trying_again_helps)
