@@ -63,17 +63,18 @@ class ProxyOfATest(unittest.TestCase):
     """Before a service that sends back what it gets."""
 
     def setUp(self):
+        self.heard = b""
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
         threading.Thread(target=self.echo, args=(listener,), daemon=True).start()
         self.proxy = Proxy(*listener.getsockname())
         self.addCleanup(self.proxy.close)
 
-    @staticmethod
-    def echo(listener):
+    def echo(self, listener):
         def serve(sock):
             with sock, contextlib.suppress(OSError):
                 while data := sock.recv(65536):
+                    self.heard += data
                     sock.sendall(data)
 
         while True:
@@ -124,6 +125,18 @@ class ProxyOfATest(unittest.TestCase):
         again = self.connect()
         again.sendall(b"y")
         self.assertEqual(again.recv(10), b"y")
+
+    def test_what_an_abandoned_client_has_sent_arrives_late(self):
+        sock = self.connect()
+        self.proxy.up.hold = True
+        sock.sendall(b"late")
+        wait_until(lambda: self.proxy.waiting_bytes() == 4, what="what was sent")
+        self.proxy.abandon()
+        with self.assertRaises(ConnectionResetError):
+            sock.recv(10)
+        self.assertEqual(self.heard, b"")
+        self.proxy.up.hold = False
+        wait_until(lambda: self.heard == b"late" and self.proxy.open_count() == 0, what="what it has sent")
 
     def test_silent_it_takes_connections_and_says_nothing_and_deaf_it_takes_none(self):
         self.proxy.silent = True

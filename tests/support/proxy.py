@@ -6,6 +6,7 @@ ignores what is new.
     proxy.up.delay = 0.05                from client to server, seconds; proxy.down is the other way
     proxy.down.hold = True               nothing more gets through; what came meanwhile is passed on when it is False again
     proxy.cut()                          closes every connection with a reset
+    proxy.abandon()                      the same towards the clients; what they have sent still arrives, as the rules let it
     proxy.silent = True                  new connections are accepted, and nothing is ever said
     proxy.deaf = True                    new connections are closed at once
 
@@ -38,7 +39,7 @@ class _Flow:
 
 class _Pair:
     def __init__(self, client, server, up, down):
-        self.client, self.server = client, server
+        self.client, self.server, self.abandoned = client, server, False
         self.flows = {client: _Flow(up), server: _Flow(down)}  # by who sends
         self.other = {client: server, server: client}
 
@@ -73,9 +74,26 @@ class Proxy:
             self._mute.clear()
         return len(pairs) + len(mute)
 
+    def abandon(self):
+        """The clients' side of everything that is open is reset; the server knows nothing of it yet."""
+        with self._lock:
+            for pair in list(self._pairs):
+                self._forget(pair.client)
+                pair.flows = {pair.client: pair.flows[pair.client]}
+                pair.flows[pair.client].full = False
+                pair.flows[pair.client].pieces.append((time.monotonic(), b""))
+                pair.abandoned = True
+                with contextlib.suppress(KeyError, ValueError):
+                    self._selector.unregister(pair.server)
+
     def open_count(self):
         with self._lock:
             return len(self._pairs)
+
+    def waiting_bytes(self):
+        """What has come and is not passed on yet."""
+        with self._lock:
+            return sum(flow.bytes for pair in self._pairs for flow in pair.flows.values())
 
     def pass_all(self):
         self.up.delay = self.down.delay = 0.0
@@ -172,7 +190,7 @@ class Proxy:
                     flow.pieces.appendleft((due, data[sent:]))
                     break
                 flow.told = flow.told or not data
-            if flow.full and flow.bytes <= WAITING_BYTES_MAX:
+            if flow.full and not pair.abandoned and flow.bytes <= WAITING_BYTES_MAX:
                 self._selector.register(sender, selectors.EVENT_READ, pair)
                 flow.full = False
         if all(flow.told for flow in pair.flows.values()):
