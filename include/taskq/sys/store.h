@@ -228,7 +228,7 @@ typedef struct taskq_figure {
     const char *name; /**< lives as long as the store */
     int64_t value;    /**< what it is now */
 } taskq_figure;
-#define TASKQ_FIGURES_MAX 32
+#define TASKQ_FIGURES_MAX 32 /**< that a store may give at once */
 
 /* ---- a store as a whole, to move it into another one ------------------------------------------------------------- */
 
