@@ -37,6 +37,7 @@ TASKQ_API const char *taskq_role_name(taskq_role role);
 /** The role of that name. EINVAL: it is none. */
 TASKQ_API taskq_status taskq_role_parse(const char *word, taskq_role *out, taskq_error *err);
 
+/** Bounds of a token and its file. */
 enum {
     TASKQ_TOKEN_SECRET_BYTES = 80, /**< room for a secret and its NUL: tq_w_, 64 digits, _, 8 digits of a checksum */
     TASKQ_TOKEN_QUEUES_MAX = 32,   /**< that one token may be bound to */
