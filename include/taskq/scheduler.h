@@ -71,7 +71,12 @@ typedef struct taskq_sweep_report {
 /** Work off what is due now, in bounded steps between which others get their turn. `out` may be NULL. */
 TASKQ_API taskq_status taskq_scheduler_sweep(taskq_scheduler *scheduler, taskq_sweep_report *out, taskq_error *err);
 
-/** Make a thread that sweeps when something is due. EEXISTS: it runs already. */
+/** For a host that sweeps in a loop of its own: readable when something is due earlier than the last sweep said, or another server of the store
+ * has news. The next sweep answers it; sweep once right after this call. Owned by the scheduler, and the same each time. -1: there is a thread
+ * that sweeps, or no descriptor is left. A scheduler that was asked for it makes no thread any more. */
+TASKQ_API int taskq_scheduler_fd(taskq_scheduler *scheduler);
+
+/** Make a thread that sweeps when something is due. EEXISTS: it runs already, or the host sweeps by itself (taskq_scheduler_fd). */
 TASKQ_API taskq_status taskq_scheduler_start(taskq_scheduler *scheduler, taskq_error *err);
 /** End that thread and wait for it; nothing happens where there is none. */
 TASKQ_API void taskq_scheduler_stop(taskq_scheduler *scheduler);

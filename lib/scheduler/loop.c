@@ -3,8 +3,10 @@
  * The thread that a host may ask for. It sleeps until something is due, and is woken earlier where a batch wrote something
  * that is due before, where another server of the same store made something ready, or where it is to end. When nobody has
  * written for a while it lets the store do its upkeep. What fails is told once and tried again with growing pauses.
+ * A host that sweeps in a loop of its own gets the same wake-ups by a descriptor, and each of its sweeps does the same upkeep.
  */
 #include <poll.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
@@ -17,6 +19,7 @@ enum { IDLE_ROUNDS = 4, FAILURE_PAUSE_MS_MAX = 30000, NEWS_MAX = 64 };
 struct taskq__loop {
     taskq_scheduler *scheduler;
     pthread_t thread;
+    int host_fd; /* of a host's own loop, which has no thread: epoll with the two that wake it */
     _Atomic bool stop;
     uint32_t failures, quiet_rounds;
     uint64_t seen_writes, kept_up_writes;
@@ -70,6 +73,13 @@ static void read_news(taskq__loop *loop)
     } while (count == NEWS_MAX && !atomic_load(&loop->stop));
 }
 
+static void forget_pokes(const taskq__loop *loop)
+{
+    uint64_t pokes;
+    ssize_t taken = read(loop->scheduler->wake_fd, &pokes, sizeof(pokes));
+    (void)taken;
+}
+
 static void sleep_for(taskq__loop *loop, int64_t ms)
 {
     int store_fd = taskq__store_wake_fd(loop->scheduler->store);
@@ -77,9 +87,7 @@ static void sleep_for(taskq__loop *loop, int64_t ms)
     struct pollfd fds[2] = {{wake_fd, POLLIN, 0}, {store_fd, POLLIN, 0}};
     int got = poll(fds, store_fd >= 0 ? 2 : 1, ms > FAILURE_PAUSE_MS_MAX ? FAILURE_PAUSE_MS_MAX : (int)ms);
     if (got > 0 && (fds[0].revents & POLLIN)) {
-        uint64_t pokes;
-        ssize_t taken = read(wake_fd, &pokes, sizeof(pokes));
-        (void)taken;
+        forget_pokes(loop);
     }
     if (got > 0 && store_fd >= 0 && fds[1].revents) {
         read_news(loop);
@@ -141,6 +149,83 @@ static void *run(void *user)
     return NULL;
 }
 
+/* ---- a host's own loop ------------------------------------------------------------------------------------------------- */
+
+static bool watch(int epoll_fd, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+    return fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void taskq__loop_free_host(taskq_scheduler *scheduler)
+{
+    taskq__loop *loop = atomic_load(&scheduler->host);
+    if (loop) {
+        (void)close(loop->host_fd);
+        taskq__free(&scheduler->allocator, loop);
+    }
+}
+
+/* With loop_lock held. */
+static void make_host_loop(taskq_scheduler *scheduler)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    taskq__loop *loop = taskq__alloc(&scheduler->allocator, sizeof(*loop));
+    if (!loop || fd < 0 || !watch(fd, scheduler->wake_fd) || !watch(fd, taskq__store_wake_fd(scheduler->store))) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        taskq__free(&scheduler->allocator, loop);
+        return;
+    }
+    loop->scheduler = scheduler;
+    loop->host_fd = fd;
+    atomic_store(&scheduler->sleeps_until_ms, INT64_MAX);
+    atomic_store(&scheduler->host, loop);
+}
+
+int taskq_scheduler_fd(taskq_scheduler *scheduler)
+{
+    if (!scheduler) {
+        return -1;
+    }
+    pthread_mutex_lock(&scheduler->loop_lock);
+    if (!atomic_load(&scheduler->host) && !scheduler->loop) {
+        make_host_loop(scheduler);
+    }
+    const taskq__loop *loop = atomic_load(&scheduler->host);
+    int fd = loop ? loop->host_fd : -1;
+    pthread_mutex_unlock(&scheduler->loop_lock);
+    return fd;
+}
+
+void taskq__loop_host_begins(taskq_scheduler *scheduler)
+{
+    taskq__loop *loop = atomic_load(&scheduler->host);
+    if (loop) {
+        forget_pokes(loop);
+        if (taskq__store_wake_fd(scheduler->store) >= 0) {
+            read_news(loop);
+        }
+        atomic_store(&scheduler->sleeps_until_ms, INT64_MAX);
+    }
+}
+
+void taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms)
+{
+    taskq__loop *loop = atomic_load(&scheduler->host);
+    if (loop) {
+        pthread_mutex_lock(&scheduler->loop_lock);
+        keep_up(loop);
+        pthread_mutex_unlock(&scheduler->loop_lock);
+        int64_t seen = INT64_MAX;
+        (void)atomic_compare_exchange_strong(&scheduler->sleeps_until_ms, &seen,
+                                             taskq__scheduler_now(scheduler).steady_ms + next_due_in_ms);
+    }
+}
+
+/* ---- the thread -------------------------------------------------------------------------------------------------------- */
+
 static taskq_status start(taskq_scheduler *scheduler, taskq_error *err)
 {
     taskq__loop *loop = taskq__alloc(&scheduler->allocator, sizeof(*loop));
@@ -166,7 +251,12 @@ taskq_status taskq_scheduler_start(taskq_scheduler *scheduler, taskq_error *err)
         return status;
     }
     pthread_mutex_lock(&scheduler->loop_lock);
-    status = scheduler->loop ? taskq__fail(err, TASKQ_EEXISTS, "the thread runs already") : start(scheduler, err);
+    if (scheduler->loop || atomic_load(&scheduler->host)) {
+        status =
+            taskq__fail(err, TASKQ_EEXISTS, scheduler->loop ? "the thread runs already" : "the host sweeps by itself");
+    } else {
+        status = start(scheduler, err);
+    }
     pthread_mutex_unlock(&scheduler->loop_lock);
     taskq__scheduler_leave(scheduler);
     return status;

@@ -190,6 +190,7 @@ void taskq_scheduler_close(taskq_scheduler *scheduler)
     }
     taskq__store_disown(scheduler->store);
     taskq__line_close(scheduler->line);
+    taskq__loop_free_host(scheduler);
     (void)close(scheduler->wake_fd);
     pthread_mutex_destroy(&scheduler->loop_lock);
     taskq_allocator allocator = scheduler->allocator;

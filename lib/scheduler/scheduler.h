@@ -35,7 +35,8 @@ struct taskq_scheduler {
     void *abandoned;
 
     pthread_mutex_t loop_lock;
-    taskq__loop *loop; /* guarded by loop_lock */
+    taskq__loop *loop;         /* guarded by loop_lock */
+    taskq__loop *_Atomic host; /* of the host's own loop; made once, with loop_lock held */
 };
 
 /* Every public call is between these two. ECANCELED once it is shut; then there is nothing to leave. */
@@ -73,5 +74,9 @@ void taskq__lend_close(taskq_scheduler *scheduler);
 
 /* loop.c: the line's news of what is due, for the thread. */
 void taskq__loop_due(void *user, taskq_now due, taskq_now now);
+/* A sweep begins, and ends: nothing happens where the host does not watch taskq_scheduler_fd. */
+void taskq__loop_host_begins(taskq_scheduler *scheduler);
+void taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms);
+void taskq__loop_free_host(taskq_scheduler *scheduler);
 
 #endif

@@ -167,12 +167,14 @@ taskq_status taskq_scheduler_sweep(taskq_scheduler *scheduler, taskq_sweep_repor
         return status;
     }
     taskq_sweep_report report = {0};
+    taskq__loop_host_begins(scheduler);
     taskq_arena *arena = taskq__arena_new(&scheduler->allocator, 0);
     status = arena ? sweep(scheduler, arena, &report, err) : taskq__fail_memory(err);
     if (status == TASKQ_OK && out) {
         *out = report;
     }
     taskq__arena_free(arena);
+    taskq__loop_host_ends(scheduler, report.next_due_in_ms);
     taskq__scheduler_leave(scheduler);
     return status;
 }

@@ -2,6 +2,7 @@
 /* The passage of time, on a clock that the test moves: leases, time-outs, backoffs, due times, retention. */
 #include "support/check_main.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 
@@ -299,6 +300,42 @@ START_TEST(a_sweep_that_fails_is_told_once_and_goes_on)
 }
 END_TEST
 
+static bool is_readable(int fd)
+{
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    return poll(&one, 1, 0) == 1;
+}
+
+START_TEST(a_host_that_sweeps_by_itself_is_woken_by_what_is_due_earlier)
+{
+    taskq_new_job job = new_job("default", "t");
+    int fd = taskq_scheduler_fd(fx.scheduler);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(taskq_scheduler_fd(fx.scheduler), fd);
+    ck_assert_int_gt(sweep().next_due_in_ms, 10);
+    ck_assert(!is_readable(fd));
+    job.has_delay = true;
+    job.delay_ms = 10;
+    enqueue_job(&job);
+    ck_assert(is_readable(fd));
+    ck_assert_int_eq(sweep().next_due_in_ms, 10);
+    ck_assert(!is_readable(fd));
+    job.delay_ms = 5000; /* later than the next sweep */
+    enqueue_job(&job);
+    ck_assert(!is_readable(fd));
+}
+END_TEST
+
+START_TEST(a_scheduler_is_swept_by_its_host_or_by_a_thread)
+{
+    ck_assert_int_ge(taskq_scheduler_fd(fx.scheduler), 0);
+    ck_assert_int_eq(taskq_scheduler_start(fx.scheduler, &fx.err), TASKQ_EEXISTS);
+    fixture_reopen();
+    ck_ok(taskq_scheduler_start(fx.scheduler, &fx.err));
+    ck_assert_int_eq(taskq_scheduler_fd(fx.scheduler), -1);
+}
+END_TEST
+
 TASKQ_TESTS_WITH(fixture_setup, fixture_teardown, a_lease_that_is_over_is_lost_at_the_next_sweep_and_not_before,
                  a_report_before_the_sweep_counts_even_when_the_lease_is_over,
                  a_heartbeat_keeps_a_lease_over_its_first_end, no_heartbeat_extends_a_time_out,
@@ -308,4 +345,6 @@ TASKQ_TESTS_WITH(fixture_setup, fixture_teardown, a_lease_that_is_over_is_lost_a
                  old_jobs_go_when_their_time_has_come, nothing_is_deleted_where_retention_is_never,
                  an_idempotency_key_is_forgotten_after_a_day, leases_go_on_after_a_restart,
                  the_thread_sweeps_and_wakes_for_what_is_due_before_its_next_round,
-                 a_sweep_that_fails_is_told_once_and_goes_on)
+                 a_sweep_that_fails_is_told_once_and_goes_on,
+                 a_host_that_sweeps_by_itself_is_woken_by_what_is_due_earlier,
+                 a_scheduler_is_swept_by_its_host_or_by_a_thread)
