@@ -16,7 +16,7 @@ enum { FIRST_CAPACITY = 256, INT64_CHARS_MAX = 20 };
 
 void taskq__buf_init(taskq__buf *buf, const taskq_allocator *a, size_t max)
 {
-    *buf = (taskq__buf){NULL, 0, 0, max, false, a};
+    *buf = (taskq__buf){NULL, 0, 0, max, false, false, a};
 }
 
 void taskq__buf_clear(taskq__buf *buf)
@@ -28,7 +28,7 @@ void taskq__buf_clear(taskq__buf *buf)
 void taskq__buf_rewind(taskq__buf *buf)
 {
     buf->size = 0;
-    buf->failed = false;
+    buf->failed = buf->no_memory = false;
     if (buf->data != NULL) {
         buf->data[0] = '\0';
     }
@@ -46,7 +46,7 @@ static bool grow(taskq__buf *buf, size_t needed)
     }
     char *data = taskq__resize(buf->allocator, buf->data, capacity);
     if (data == NULL) {
-        buf->failed = true;
+        buf->failed = buf->no_memory = true;
         return false;
     }
     if (buf->data == NULL) {

@@ -10,7 +10,7 @@
 typedef struct taskq__buf {
     char *data; /* NUL behind size once something was appended */
     size_t size, capacity, max;
-    bool failed;
+    bool failed, no_memory;           /* no_memory: that was why it failed, not the bound */
     const taskq_allocator *allocator; /* borrowed until it is cleared */
 } taskq__buf;
 

@@ -233,8 +233,9 @@ static taskq_status ask(taskq_client *client, const taskq__question *q, uint32_t
     request.timeout_ms = left_ms;
     request.connect_timeout_ms = left_ms < CONNECT_TIMEOUT_MS ? left_ms : CONNECT_TIMEOUT_MS;
     request.body_bytes_max = client->reply_bytes_max;
-    taskq_status status = url.failed ? taskq__fail(err, TASKQ_EINVAL, "the path is too long")
-                                     : taskq__http_call(client->http, &request, got, err);
+    taskq_status status = !url.failed     ? taskq__http_call(client->http, &request, got, err)
+                          : url.no_memory ? taskq__fail_memory(err)
+                                          : taskq__fail(err, TASKQ_EINVAL, "the path is too long");
     taskq__buf_clear(&url);
     return status;
 }
@@ -277,12 +278,17 @@ static int64_t retry_after_ms(const taskq__http_reply *got)
     return ms;
 }
 
-static taskq_status no_answer(const taskq__http_reply *got, taskq_error *err)
+/* `reads`: the request changes nothing, so whether it was sent does not matter. */
+static taskq_status no_answer(const taskq__http_reply *got, bool reads, taskq_error *err)
 {
     switch (got->class) {
     case TASKQ__HTTP_BAD_URL:
     case TASKQ__HTTP_BAD_SCHEME: return taskq__fail(err, TASKQ_EINVAL, "%s", got->text);
-    case TASKQ__HTTP_NO_MEMORY: return taskq__fail_memory(err);
+    case TASKQ__HTTP_NO_MEMORY:
+        if (!got->sent || reads) {
+            return taskq__fail_memory(err);
+        }
+        break;
     default: break;
     }
     if (got->sent) {
@@ -371,7 +377,7 @@ static taskq_status exchange(taskq_client *client, const taskq__question *q, tas
     }
     got->sent = end.sent || got->sent;
     if (got->class != TASKQ__HTTP_OK) {
-        return no_answer(got, err);
+        return no_answer(got, strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0, err);
     }
     return got->truncated
                ? taskq__fail(err, TASKQ_EPROTO, "the answer is longer than %zu bytes", client->reply_bytes_max)

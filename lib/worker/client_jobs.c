@@ -38,7 +38,7 @@ static taskq_status send_jobs(taskq_client *client, const taskq__buf *body, cons
 {
     char drawn[TASKQ__DRAWN_KEY_BYTES];
     if (body->failed) {
-        return taskq__fail(err, TASKQ_ELIMIT, "the jobs are too large, or there is no memory for them");
+        return body->no_memory ? taskq__fail_memory(err) : taskq__fail(err, TASKQ_ELIMIT, "the jobs are too large");
     }
     if (key == NULL) {
         taskq__client_draw_key(client, drawn);
@@ -47,6 +47,15 @@ static taskq_status send_jobs(taskq_client *client, const taskq__buf *body, cons
     taskq__question q = {
         .method = "POST", .path = "/jobs", .body = taskq__buf_text(body), .key = key, .traceparent = traceparent};
     return taskq__client_send(client, &q, reply, err);
+}
+
+/* ENOMEM would say that nothing was done; by now the jobs are there. */
+static taskq_status read_made(const taskq_reply *reply, taskq_jobs **out, taskq_error *err)
+{
+    taskq_status status = taskq_reply_jobs(reply, out, err);
+    return status == TASKQ_ENOMEM
+               ? taskq__fail(err, TASKQ_EUNKNOWN, "it was enqueued, but there is no memory to read the answer")
+               : status;
 }
 
 taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job, const char *idempotency_key,
@@ -65,7 +74,7 @@ taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job
         status = send_jobs(client, &body, idempotency_key, job->traceparent, to, err);
     }
     if (status == TASKQ_OK) {
-        status = taskq_reply_jobs(to, &jobs, err);
+        status = read_made(to, &jobs, err);
     }
     if (status == TASKQ_OK && taskq_jobs_count(jobs) != 1) {
         status = taskq__fail(err, TASKQ_EPROTO, "the answer is not one job");
@@ -125,7 +134,7 @@ taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job
         status = send_jobs(client, &body, NULL, common_traceparent(jobs, count), &reply, err);
     }
     if (status == TASKQ_OK) {
-        status = taskq_reply_jobs(&reply, &made, err);
+        status = read_made(&reply, &made, err);
     }
     if (status == TASKQ_OK && taskq_jobs_count(made) != count) {
         status = taskq__fail(err, TASKQ_EPROTO, "the answer has %u jobs for %u", taskq_jobs_count(made), count);

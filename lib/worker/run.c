@@ -411,6 +411,15 @@ void taskq_run_end(taskq_run *run, taskq_status status)
     }
 }
 
+taskq_status taskq__run_bad_payload(taskq_run *run, const taskq_error *err)
+{
+    if (err->status == TASKQ_ENOMEM) {
+        return taskq_run_fail(run, "no-memory", "the worker had no memory to read the payload");
+    }
+    taskq_run_no_retry(run);
+    return taskq_run_fail(run, "bad-payload", "%s: %s", err->field[0] != '\0' ? err->field : "payload", err->text);
+}
+
 void taskq_run_no_retry(taskq_run *run)
 {
     pthread_mutex_lock(&run->lock);

@@ -47,6 +47,9 @@ bool taskq__run_has_news(taskq_run *run);
 void taskq__run_write_news(taskq_run *run, taskq__buf *buf);
 void taskq__run_news_sent(taskq_run *run, bool arrived);
 
+/* What a handler returns that cannot read its payload: for good, but where there was no memory to read it. */
+taskq_status taskq__run_bad_payload(taskq_run *run, const taskq_error *err);
+
 /* As taskq_worker_handle; `destroy` (may be NULL) gets `user` when the worker is closed, and at once where this call fails. */
 taskq_status taskq__worker_handle_owned(taskq_worker *worker, const char *type, taskq_handler_fn *handler, void *user,
                                         void (*destroy)(void *user), taskq_error *err);

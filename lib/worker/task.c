@@ -6,6 +6,7 @@
 #include "worker/core.h"
 
 #include "core/alloc.h"
+#include "core/fail.h"
 #include "core/text.h"
 #include "wire/emit.h"
 #include "wire/record.h"
@@ -13,7 +14,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REPORT_BYTES_MAX = (16 << 20) + 65536, TRACE_ID_AT = 3, TRACE_ID_BYTES = 32, FIELDS_MAX = 8 };
+enum {
+    REPORT_BYTES_MAX = (16 << 20) + 65536,
+    REPORT_BYTES_KEPT = 511,
+    TRACE_ID_AT = 3,
+    TRACE_ID_BYTES = 32,
+    FIELDS_MAX = 8
+};
 
 /* ---- the log ----------------------------------------------------------------------------------------------------------------- */
 
@@ -68,21 +75,46 @@ static bool is_known(const taskq_worker *worker, int64_t id, int64_t version)
     return false;
 }
 
+static void free_task(taskq_worker *worker, taskq__task *task)
+{
+    taskq__buf_clear(&task->report);
+    if (task->run != NULL && !taskq__run_abandon(task->run)) {
+        taskq__run_close(task->run);
+    }
+    taskq__free(&worker->allocator, task);
+}
+
+static taskq__task *new_task(taskq_worker *worker, taskq_text json, taskq_error *err)
+{
+    taskq__task *task = taskq__alloc(&worker->allocator, sizeof(*task));
+    if (task == NULL) {
+        (void)taskq__fail_memory(err);
+        return NULL;
+    }
+    taskq__buf_init(&task->report, &worker->allocator, REPORT_BYTES_MAX);
+    taskq_status status = taskq__buf_reserve(&task->report, REPORT_BYTES_KEPT) ? TASKQ_OK : taskq__fail_memory(err);
+    if (status == TASKQ_OK) {
+        status = taskq__run_open(&worker->allocator, json, &task->run, err);
+    }
+    if (status != TASKQ_OK) {
+        free_task(worker, task);
+        return NULL;
+    }
+    return task;
+}
+
 static void take_one(taskq_worker *worker, taskq_text json)
 {
     taskq_error err = TASKQ_ERROR_INIT;
-    taskq__task *task = taskq__alloc(&worker->allocator, sizeof(*task));
-    if (task == NULL || taskq__run_open(&worker->allocator, json, &task->run, &err) != TASKQ_OK) {
+    taskq__task *task = new_task(worker, json, &err);
+    if (task == NULL) {
         taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
-                          "a job that came cannot be read, its lease will run out: %s",
-                          task == NULL ? "no memory" : err.text);
-        taskq__free(&worker->allocator, task);
+                          "a job that came cannot be read, its lease will run out: %s", err.text);
         return;
     }
     const taskq_job *job = taskq_run_job(task->run);
     if (is_known(worker, job->id, job->version)) {
-        taskq__run_close(task->run); /* the answer to a repeated poll */
-        taskq__free(&worker->allocator, task);
+        free_task(worker, task); /* the answer to a repeated poll */
         return;
     }
     int64_t now_ms = taskq__worker_now_ms(worker);
@@ -93,7 +125,6 @@ static void take_one(taskq_worker *worker, taskq_text json)
     task->timeout_at_ms = now_ms + job->timeout_ms;
     task->beat_every_ms = job->lease_ms / 3 < TASKQ__BEAT_EVERY_MS_MAX ? job->lease_ms / 3 : TASKQ__BEAT_EVERY_MS_MAX;
     task->beat_at_ms = now_ms + task->beat_every_ms;
-    taskq__buf_init(&task->report, &worker->allocator, REPORT_BYTES_MAX);
     task->previous = worker->last;
     *(worker->last == NULL ? &worker->first : &worker->last->next) = task;
     worker->last = task;
@@ -204,7 +235,7 @@ static void write_head(taskq__task *task, const char *status)
                           (long long)task->version, status);
 }
 
-static void write_report(taskq__task *task, const taskq__run_end *end)
+static void write_end(taskq__task *task, const taskq__run_end *end)
 {
     taskq__buf *buf = &task->report;
     write_head(task, end->succeeded ? "succeeded" : "failed");
@@ -220,6 +251,22 @@ static void write_report(taskq__task *task, const taskq__run_end *end)
         }
     }
     taskq__buf_add_char(buf, '}');
+}
+
+/* A report that there is no memory for is replaced by one that fits into what was set aside when the job came: the attempt has failed,
+ * and may be tried again. */
+static void write_report(taskq__task *task, const taskq__run_end *end)
+{
+    write_end(task, end);
+    if (task->report.failed) {
+        taskq__run_end instead = {.code = TASKQ_TEXT("no-memory"),
+                                  .message = TASKQ_TEXT("the worker had no memory for the report"),
+                                  .retry_in_ms = -1};
+        log_task(task, TASKQ_LOG_ERROR, "there is no memory for the report, the attempt is reported failed instead",
+                 NULL, NULL, -1);
+        task->succeeded = false;
+        write_end(task, &instead);
+    }
 }
 
 static void set_end(taskq__task *task, taskq__task_end end)
@@ -260,9 +307,6 @@ void taskq__task_handed_back(taskq__task *task)
     } else {
         write_report(task, &end);
         set_end(task, TASKQ__END_REPORT);
-        if (task->report.failed) {
-            taskq__task_refused(task, "there is no memory for it");
-        }
     }
 }
 
@@ -342,11 +386,7 @@ void taskq__task_remove(taskq__task *task)
     if (task->release != NULL) {
         taskq__transport_cancel(worker->transport, task->release);
     }
-    taskq__buf_clear(&task->report);
-    if (!taskq__run_abandon(task->run)) {
-        taskq__run_close(task->run);
-    }
-    taskq__free(&worker->allocator, task);
+    free_task(worker, task);
 }
 
 bool taskq__task_may_be_sent(const taskq__task *task, taskq__task_end end)

@@ -268,7 +268,7 @@ static void tell_end(taskq__exchange *exchange, CURLcode code)
 {
     taskq__answer answer = {.class = taskq__curl_class(code), .text = ""};
     if (code == CURLE_WRITE_ERROR && exchange->reply.failed) {
-        answer.class = TASKQ__HTTP_TOO_LARGE;
+        answer.class = exchange->reply.no_memory ? TASKQ__HTTP_NO_MEMORY : TASKQ__HTTP_TOO_LARGE;
         answer.text = taskq__http_class_name(answer.class);
     } else if (code != CURLE_OK) {
         answer.text = exchange->reason[0] != '\0' ? exchange->reason : curl_easy_strerror(code);

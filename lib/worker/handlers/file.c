@@ -95,7 +95,11 @@ static taskq_status read_payload(const taskq__value *payload, taskq__buf *conten
     }
     job->content = taskq_text_of(text);
     if (job->base64) {
-        if (taskq__base64_decode(content, job->content) != TASKQ_OK) {
+        status = taskq__base64_decode(content, job->content);
+        if (status == TASKQ_ENOMEM) {
+            return taskq__fail_memory(err);
+        }
+        if (status != TASKQ_OK) {
             return taskq__fail_field(err, TASKQ_EINVAL, "/content", "is not valid base64");
         }
         job->content = taskq__buf_text(content);
@@ -157,8 +161,7 @@ static taskq_status run_file(taskq_run *run, void *user)
         status = read_payload(taskq__doc_root(doc), &content, &job, &operation, &err);
     }
     if (status != TASKQ_OK) {
-        taskq_run_no_retry(run);
-        status = taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload", err.text);
+        status = taskq__run_bad_payload(run, &err);
         goto out;
     }
 
@@ -166,7 +169,8 @@ static taskq_status run_file(taskq_run *run, void *user)
     taskq__file_failure failure = operation->run(&job, run, &result);
     taskq__emit_close(&result, '}');
     if (failure.error == 0 && result.failed) {
-        failure = (taskq__file_failure){-EFBIG, "the result is too large for a report"};
+        failure = result.no_memory ? (taskq__file_failure){-ENOMEM, "write the result"}
+                                   : (taskq__file_failure){-EFBIG, "the result is too large for a report"};
     }
     status = failure.error != 0 ? report_failure(run, &job, failure) : taskq_run_result(run, taskq__buf_text(&result));
 

@@ -194,8 +194,7 @@ static taskq_status run_http(taskq_run *run, void *user)
 
     taskq_status status = taskq__http_payload_read(taskq__run_allocator(run), taskq_run_job(run), &payload, &err);
     if (status != TASKQ_OK) {
-        taskq_run_no_retry(run);
-        status = taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload", err.text);
+        status = taskq__run_bad_payload(run, &err);
         goto out;
     }
     status = call(run, handler, &payload, &reply);

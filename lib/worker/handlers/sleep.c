@@ -31,8 +31,7 @@ static taskq_status run_sleep(taskq_run *run, void *user)
     }
     taskq__doc_free(doc);
     if (status != TASKQ_OK) {
-        taskq_run_no_retry(run);
-        return taskq_run_fail(run, "bad-payload", "%s: %s", err.field[0] != '\0' ? err.field : "payload", err.text);
+        return taskq__run_bad_payload(run, &err);
     }
 
     if (taskq_run_sleep(run, duration_ms) != TASKQ_RUN_GOES_ON) {
