@@ -87,7 +87,7 @@ class HistoryCase(unittest.TestCase):
     def start_server(self, *arguments, db=None):
         """One that comes up at the same port after every end."""
         server = Server(*self.server_arguments, *arguments, folder=self.folder / f"server{len(self.servers)}")
-        server.folder.mkdir()
+        server.folder.mkdir(exist_ok=True)
         if db:
             server.db = db
         self.servers.append(server)
