@@ -148,7 +148,7 @@ typedef struct taskq_http_options {
 TASKQ_API taskq_status taskq_worker_handle_http(taskq_worker *worker, const taskq_http_options *options,
                                                 taskq_error *err);
 
-/** `file`: file operations below the directory `root`. ENOTFOUND, EINVAL: no such directory. EUNAVAIL: this system has no openat2. */
+/** `file`: file operations below the directory `root`. ENOTFOUND, EINVAL: no such directory. EUNAVAIL: nothing can be opened below it. */
 TASKQ_API taskq_status taskq_worker_handle_file(taskq_worker *worker, const char *root, taskq_error *err);
 
 /** What jobs of the type file may do. */

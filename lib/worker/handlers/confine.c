@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Why openat2 and not a look at the string: between a check of a path and its use somebody may exchange a directory for a link. The
- * kernel resolves and checks in one step, and what it hands back is a descriptor that no later renaming moves.
+ * kernel resolves and checks in one step, and what it hands back is a descriptor that no later renaming moves. A process that may not call
+ * openat2 walks the path itself (walk.c).
  */
 #include "worker/handlers/confine.h"
 
@@ -15,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "worker/handlers/walk.h"
 
 #define PATH_BYTES_MAX 4096
 #define RESOLVE_TRIES_MAX 64   /* the kernel answers EAGAIN when a rename crosses a ".." of its walk */
@@ -30,6 +33,9 @@ static int resolve(int root_fd, const char *path, int flags)
         long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
         if (fd >= 0) {
             return (int)fd;
+        }
+        if (errno == ENOSYS) {
+            return taskq__walk_open(root_fd, path, (int)how.flags);
         }
         if (errno != EAGAIN && errno != EINTR) {
             return -errno;

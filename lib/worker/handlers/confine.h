@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files below one directory and nowhere else. Every name is resolved by the kernel with openat2 and RESOLVE_BENEATH, so neither "..",
+ * Files below one directory and nowhere else. Every name is resolved by the kernel with openat2 and RESOLVE_BENEATH, or, where a filter refuses that, walked without following, so neither "..",
  * nor an absolute path, nor a symbolic link that somebody plants in the middle of an operation leads out; work is then done on
  * descriptors, and on a last component within a parent's descriptor.
  * Functions return a descriptor or 0, or a negative errno; -EXDEV: the path leaves the root.
@@ -13,7 +13,7 @@
 
 enum { TASKQ__CONFINE_NAME_BYTES = 256 };
 
-/* Does this kernel have openat2? 0, or -ENOSYS. */
+/* Can anything be opened below it? */
 int taskq__confine_probe(int root_fd);
 
 /* Open what `path` names below the root. Never waits at a FIFO or device (O_NONBLOCK is added). */

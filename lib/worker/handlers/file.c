@@ -215,10 +215,8 @@ taskq_status taskq_worker_handle_file_with(taskq_worker *worker, const char *roo
     int probe = taskq__confine_probe(fd);
     if (probe != 0) {
         close(fd);
-        return taskq__fail(
-            err, TASKQ_EUNAVAIL,
-            "file root %s: this system's kernel cannot confine paths (openat2 is missing): the file handler stays off",
-            root);
+        return taskq__fail(err, TASKQ_EUNAVAIL, "file root %s: %s", root,
+                           strerror(-probe)); /* NOLINT: before any thread of ours */
     }
     const taskq_allocator *a = taskq__worker_allocator(worker);
     file_handler *handler = taskq__alloc(a, sizeof(*handler));
