@@ -51,27 +51,32 @@ TASKQ_API taskq_status taskq_sqlite_open(const taskq_sqlite_options *options, ta
 TASKQ_API taskq_status taskq_sqlite_backup(const taskq_sqlite_options *options, const char *to,
                                            taskq_progress_fn *progress, void *user, taskq_error *err);
 
-/* ---- a transaction of the host's own ----------------------------------------------------------------------------------
- *
- * The host's tables may live in the same file. Between taskq_sqlite_begin and taskq_sqlite_commit the host has the store's one
- * writing connection: what it writes there and the jobs that it enqueues or finishes hold together or not at all, also when
- * the process is killed between any two steps. A scheduler has to be open on the store.
- * Threads: any thread may begin; the same one ends it, and it alone calls the functions below and uses the connection meanwhile.
- * It calls nothing else that writes to the scheduler (EINVAL); other threads' calls wait, each for busy_after_ms at most (then
- * EBUSY), held claims stay held, reads go on and see what was committed before. So: be short, and wait for nobody.
- * The connection is the same each time while the store is open. The host may keep statements prepared on it, to be finalized
- * before the store is closed; it runs none outside of a transaction. It cannot say BEGIN, COMMIT, ROLLBACK, ATTACH or a
- * pragma that acts or sets (SQLITE_AUTH, "not authorized"; savepoints are allowed), and it reads our tables but does not
- * write them: SQLite before 3.51.3 can damage a log that is checkpointed from two sides, and jobs move by their own rules.
- * The other direction, where the store was opened on options.connection: the same. It is the store's from opening to closing,
- * its authorizer and its WAL hook too, and the host uses it between begin and commit. Should it have a transaction open
- * otherwise, calls that write get EBUSY until that has ended.
- * Failures: a refusal (EINVAL, ENOMEM, EEXISTS, ENOTFOUND, ESTALE) leaves the transaction as it was, usable. EBUSY, EUNAVAIL and
- * ESTORE of a call below mean that a statement has failed: everything more is refused with the same words, and it can only
- * be rolled back, which taskq_sqlite_commit does, too. After commit or rollback, whatever they say, it has ended. */
+/* ---- a transaction of the host's own: taskq_sqlite_begin has the rules ---------------------------------------------- */
 
-/** Wait for the store and begin. `out`: the connection. EBUSY: others had it for busy_after_ms, or the file is locked by another
- * process; EINVAL: there is no scheduler, or this thread has begun already; ECANCELED; EUNAVAIL; ESTORE. */
+/** Wait for the store and begin a transaction of the host's own, whose tables may live in the same file. Until it ends the host has the
+ * store's one writing connection (`out`): what it writes there and the jobs that it enqueues or finishes with the functions below hold
+ * together or not at all, also when the process is killed between any two steps. A scheduler has to be open on the store.
+ *
+ * Threads: any thread may begin; the same one ends it, and it alone uses the connection meanwhile. It calls nothing else that writes to
+ * the scheduler (EINVAL). Other threads' calls wait, each for the scheduler's busy_after_ms at most (then EBUSY), held claims stay held,
+ * reads go on and see what was committed before. So: be short, and wait for nobody. Closing the scheduler waits for the end; closed by
+ * this very thread, it rolls back.
+ *
+ * The connection is the same each time while the store is open. The host may keep statements prepared on it, to be finalized before the
+ * store is closed; it runs none outside of a transaction. BEGIN, COMMIT, ROLLBACK, ATTACH, a pragma that acts or sets, and writing to our
+ * tables are refused there (SQLITE_AUTH, "not authorized"), for SQLite before 3.51.3 can damage a log that is checkpointed from two
+ * sides, and jobs move by their own rules. Savepoints and reading our tables are allowed.
+ *
+ * The other direction, where the store was opened on options.connection: the same. It is the store's from opening to closing, its
+ * authorizer and its WAL hook too, and the host uses it in such a transaction alone. Should the host have one open beside that, calls that
+ * write get EBUSY until it has ended.
+ *
+ * What is refused (EINVAL, ENOMEM, EEXISTS, ENOTFOUND, ESTALE) leaves the transaction as it was, usable. Where a statement of an enqueue or
+ * a report fails (EBUSY, EUNAVAIL, ESTORE), everything more is refused in the same words and it can only be rolled back, which
+ * taskq_sqlite_commit does, too. After commit or rollback, whatever they say, it has ended.
+ *
+ * EBUSY: others had the store for busy_after_ms, or another process has the file locked; EINVAL: there is no scheduler, or this thread
+ * has begun already; ECANCELED; EUNAVAIL; ESTORE. */
 TASKQ_API taskq_status taskq_sqlite_begin(taskq_store *store, struct sqlite3 **out, taskq_error *err);
 
 /** As taskq_scheduler_enqueue, in this thread's transaction. The jobs are there, and claims that wait are woken, once it is committed. */

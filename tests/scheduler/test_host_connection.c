@@ -104,22 +104,4 @@ START_TEST(a_transaction_beside_the_rule_is_neither_used_nor_rolled_back)
 }
 END_TEST
 
-START_TEST(the_connection_comes_back_as_it_was)
-{
-    (void)host_begin();
-    (void)host_enqueue("mail");
-    ck_ok(taskq_sqlite_commit(fx.store, &fx.err));
-    close_on_it();
-    host_run(own, "BEGIN; INSERT INTO orders VALUES (1, NULL)");
-    ck_assert_int_eq(sqlite3_step(kept), SQLITE_DONE);
-    ck_assert_int_eq(sqlite3_reset(kept), SQLITE_OK);
-    host_run(own, "PRAGMA wal_checkpoint(TRUNCATE); ATTACH ':memory:' AS other; DETACH other");
-    open_on_it();
-    ck_assert_int_eq(claim("default", "mail", NULL), 1);
-}
-END_TEST
-
-TASKQ_TESTS_WITH(setup, teardown, the_host_borrows_its_own_connection,
-                 what_the_hosts_own_constraints_refuse_at_the_commit_takes_the_jobs_along,
-                 a_commit_that_was_prepared_before_is_refused_in_it,
-                 a_transaction_beside_the_rule_is_neither_used_nor_rolled_back, the_connection_comes_back_as_it_was)
+START_TEST(the_connection_comes_back_as_it_was, two_queues_of_a_host_live_in_one_file_under_their_prefixes)
