@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import time
 import unittest
 import urllib.request
 
@@ -53,6 +54,71 @@ class Examples(unittest.TestCase):
         with urllib.request.urlopen(url + "/jobs/1", timeout=30) as answer:
             job = json.load(answer)
         self.assertEqual(("succeeded", {"greeted": True}, 1), (job["state"], job["result"], job["attempt"]))
+
+    def job(self, url, job_id=1):
+        with urllib.request.urlopen(f"{url}/jobs/{job_id}", timeout=30) as answer:
+            return json.load(answer)
+
+    def check_tea(self, program):
+        url = self.server()
+        ended = run(program, url)
+        self.assertEqual((0, ""), (ended.returncode, ended.stderr))
+        job = self.job(url)
+        self.assertEqual(("succeeded", {"celsius": 100}, 1), (job["state"], job["result"], job["attempt"]))
+
+    def test_a_worker_works_in_an_epoll_loop(self):
+        self.check_tea(BUILD / "examples/example-own_loop_epoll")
+
+    def test_a_worker_works_in_a_libuv_loop(self):
+        program = BUILD / "examples/example-own_loop_libuv"
+        if not program.exists():
+            self.skipTest("libuv1-dev is not installed")
+        self.check_tea(program)
+
+    def test_a_scheduler_works_in_a_loop_of_its_host(self):
+        ended = run(BUILD / "examples/example-own_loop_scheduler", self.folder.name + "/jobs.db")
+        self.assertEqual((0, "job 1 is done\n", ""), (ended.returncode, ended.stdout, ended.stderr))
+
+    def wait_for(self, url, job_id, holds):
+        deadline = time.monotonic() + 60
+        while not holds(job := self.job(url, job_id)):
+            self.assertLess(time.monotonic(), deadline, job)
+            time.sleep(0.02)
+        return job
+
+    def post(self, url, path, value=None):
+        body = None if value is None else json.dumps(value).encode()
+        request = urllib.request.Request(url + path, body, {"Content-Type": "application/json"}, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def test_a_handler_tells_its_progress_and_stops_when_the_job_is_canceled(self):
+        url = self.server()
+        worker = subprocess.Popen([BUILD / "examples/example-progress_and_cancel", url], env=ENVIRONMENT, stdin=subprocess.DEVNULL)
+        self.addCleanup(worker.wait, 60)
+        self.addCleanup(worker.terminate)
+        short = self.post(url, "/jobs", {"type": "count", "payload": {"to": 3}})
+        self.post(url, "/jobs", {"type": "count", "payload": {"to": 0}})
+        long = self.post(url, "/jobs", {"type": "count", "payload": {"to": 100000}, "lease_ms": 3000})
+        self.wait_for(url, long["id"], lambda job: "at 1 of 100000" in job.get("log", "") and "progress" in job)
+        self.post(url, f"/jobs/{long['id']}/cancel")
+        self.assertIn("canceled at", self.wait_for(url, long["id"], lambda job: job["state"] == "canceled")["log"])
+        done = self.wait_for(url, short["id"], lambda job: job["state"] == "succeeded")
+        self.assertEqual(({"counted": True}, 100), (done["result"], done["progress"]["percent"]))
+        self.assertEqual("bad-payload", self.wait_for(url, 2, lambda job: job["state"] == "failed")["error"]["code"])
+
+    def test_a_producer_waits_for_the_result(self):
+        url = self.server()
+        worker = subprocess.Popen([BUILD / "apps/taskq-worker/taskq-worker", "--server", url, "--log-level", "error"],
+                                  env=ENVIRONMENT, stdin=subprocess.DEVNULL)
+        self.addCleanup(worker.wait, 60)
+        self.addCleanup(worker.terminate)
+        program = BUILD / "examples/example-submit"
+        good = run(program, "sleep", '{"duration_ms": 10}', "http://127.0.0.1:9", url)  # nobody is at the first
+        self.assertEqual((0, 'job 1 succeeded\n{"slept_ms":10}\n'), (good.returncode, good.stdout))
+        bad = run(program, "sleep", '{"duration_ms": "long"}', url)
+        self.assertEqual(3, bad.returncode)
+        self.assertIn("job 2 failed\n", bad.stdout)
 
     def test_both_halves_work_in_one_program(self):
         ended = run(BUILD / "examples/example-embed_both", self.folder.name + "/jobs.db")
