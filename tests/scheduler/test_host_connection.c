@@ -104,4 +104,51 @@ START_TEST(a_transaction_beside_the_rule_is_neither_used_nor_rolled_back)
 }
 END_TEST
 
-START_TEST(the_connection_comes_back_as_it_was, two_queues_of_a_host_live_in_one_file_under_their_prefixes)
+START_TEST(the_connection_comes_back_as_it_was)
+{
+    (void)host_begin();
+    (void)host_enqueue("mail");
+    ck_ok(taskq_sqlite_commit(fx.store, &fx.err));
+    close_on_it();
+    host_run(own, "BEGIN; INSERT INTO orders VALUES (1, NULL)");
+    ck_assert_int_eq(sqlite3_step(kept), SQLITE_DONE);
+    ck_assert_int_eq(sqlite3_reset(kept), SQLITE_OK);
+    host_run(own, "PRAGMA wal_checkpoint(TRUNCATE); ATTACH ':memory:' AS other; DETACH other");
+    open_on_it();
+    ck_assert_int_eq(claim("default", "mail", NULL), 1);
+}
+END_TEST
+
+/* Other prefixes than the usual one: what is ours is known by it. */
+static void assert_guards(const char *prefix, const char *ours, const char *others)
+{
+    taskq_sqlite_options sqlite = TASKQ_SQLITE_OPTIONS_INIT;
+    taskq_scheduler_options options = TASKQ_SCHEDULER_OPTIONS_INIT;
+    close_on_it();
+    sqlite.path = fixture_path("jobs.db");
+    sqlite.connection = own;
+    sqlite.table_prefix = prefix;
+    ck_ok(taskq_sqlite_open(&sqlite, &fx.store, &fx.err));
+    options.store = fx.store;
+    ck_ok(taskq_scheduler_open(&options, &fx.scheduler, &fx.err));
+    (void)host_begin();
+    (void)host_enqueue("mail");
+    ck_assert_int_eq(host_try(own, ours), SQLITE_AUTH);
+    host_run(own, others);
+    ck_ok(taskq_sqlite_commit(fx.store, &fx.err));
+    ck_assert_int_gt(claim("default", "mail", NULL), 0);
+}
+
+START_TEST(queues_of_several_names_live_in_one_file)
+{
+    assert_guards("shop_", "DELETE FROM Shop_Jobs", "DELETE FROM taskq_jobs; DELETE FROM orders");
+    assert_guards("", "DELETE FROM jobs", "DELETE FROM shop_jobs");
+    ck_assert_int_eq(host_ask("SELECT count(*) FROM jobs"), 1);
+}
+END_TEST
+
+TASKQ_TESTS_WITH(setup, teardown, the_host_borrows_its_own_connection,
+                 what_the_hosts_own_constraints_refuse_at_the_commit_takes_the_jobs_along,
+                 a_commit_that_was_prepared_before_is_refused_in_it,
+                 a_transaction_beside_the_rule_is_neither_used_nor_rolled_back, the_connection_comes_back_as_it_was,
+                 queues_of_several_names_live_in_one_file)
