@@ -59,6 +59,15 @@ class Pages(unittest.TestCase):
             for option in asked.options("taskq", command) - common:
                 self.assertRegex(of[command], rf"(?m)^ +(-\w, )?{option}\b", command)
 
+    def test_every_function_of_the_library_stands_in_a_page_of_section_3(self):
+        told = "".join(rendered(page)[0] for page in pages() if page.suffix == ".3")
+        source = pathlib.Path(os.environ["TASKQ_SOURCE_ROOT"]) / "include"
+        for header in source.rglob("*.h"):
+            if header.name == "postgres.h" and not (asked.MADE / "taskq-postgres.3").exists():
+                continue
+            for name in re.findall(r"^TASKQ_API[^;{]*?\b(taskq_\w+)\s*\(", header.read_text(encoding="utf-8"), re.MULTILINE):
+                self.assertRegex(told, rf"\b{name}\(\)", header.name)
+
     def test_a_page_names_only_pages_that_there_are(self):
         there = {(page.stem, page.suffix[1:]) for page in pages()} | {("fork", "2"), ("taskq-postgres", "3")}
         for page in pages():
@@ -71,6 +80,19 @@ class Pages(unittest.TestCase):
                                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "80", "MANPAGER": "cat"})
         prose = re.sub(r".\x08", "", shown.stdout).split("\nEXAMPLES\n")[0]
         self.assertLessEqual(max(len(line) for line in prose.splitlines()), 80)
+
+
+class Installed(unittest.TestCase):
+    def test_pages_and_completions_go_where_man_and_the_shells_look(self):
+        plan = json.loads(subprocess.run(["meson", "introspect", "--install-plan", os.environ["TASKQ_BUILD_ROOT"]],
+                                         capture_output=True, text=True, check=True, timeout=60).stdout)
+        goes = {target["destination"].replace("{prefix}/share", "{datadir}").replace("{mandir}", "{datadir}/man")
+                for group in plan.values() for target in group.values()}
+        expected = {f"{{datadir}}/man/man{page.suffix[1:]}/{page.name}" for page in pages()}
+        for program in asked.PROGRAMS:
+            expected |= {f"{{datadir}}/bash-completion/completions/{program}", f"{{datadir}}/zsh/site-functions/_{program}",
+                         f"{{datadir}}/fish/vendor_completions.d/{program}.fish"}
+        self.assertEqual(set(), expected - goes)
 
 
 class Generator(unittest.TestCase):
