@@ -25,7 +25,7 @@ SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
             ["unit", "contract", "scheduler", "worker", "api", "tls", "e2e", "fault", "history", "security", "openapi", "examples", "bench",
-             "docs", "lint", "install"]),
+             "docs", "lint", "install", "packages"]),
     "clang": ("clang", ["--buildtype=debugoptimized"], ["unit"]),
     "asan": ("clang", SANITIZED + ["-Db_sanitize=address,undefined"],
              ["unit", "contract", "scheduler", "worker", "walk"]),
