@@ -50,6 +50,7 @@ typedef struct taskq__call {
     bool looked;            /* its claim has been tried at least once */
     bool expired;           /* its time is over: it is not parked any more */
     bool served;            /* taken out of the parked for a job of this very batch */
+    bool looks;             /* taken out of the parked only to look: nobody has told of a job for it */
     bool owed;              /* parked again by a failure although a job may be there for it */
     taskq__pair woken_pair; /* for which it was taken out of the parked, and for how many jobs of it */
     uint32_t woken_count;

@@ -131,6 +131,22 @@ uint32_t taskq__line_wake_parked(taskq__line *line, taskq__pair pair, uint32_t j
     return jobs;
 }
 
+void taskq__line_look(taskq__line *line, taskq__calls *done)
+{
+    taskq__waiters_mark_oldest(&line->waiters);
+    for (taskq__call *call = line->waiters.oldest, *next; call; call = next) {
+        next = call->next;
+        if (call->looks) {
+            taskq__line_unpark(line, call);
+            if (taskq__call_is_gone(call)) {
+                taskq__line_finish(call, TASKQ_OK, done);
+            } else {
+                taskq__line_append(line, call);
+            }
+        }
+    }
+}
+
 void taskq__line_pass_on(taskq__line *line, taskq__call *call, taskq__calls *done)
 {
     uint32_t jobs = call->woken_count;
@@ -433,6 +449,30 @@ void taskq__line_ready(taskq__line *line, const taskq_ready *ready, uint32_t cou
     if (leads) {
         lead(line);
     }
+}
+
+void taskq__line_look_again(taskq__line *line)
+{
+    taskq__calls done = {NULL, NULL};
+    if (!line->shared || atomic_load_explicit(&line->parked, memory_order_relaxed) == 0) {
+        return;
+    }
+    pthread_mutex_lock(&line->lock);
+    taskq__line_look(line, &done);
+    bool leads = line->head && take_lead(line);
+    pthread_mutex_unlock(&line->lock);
+    post_all(&done);
+    if (leads) {
+        lead(line);
+    }
+}
+
+taskq_now taskq__line_store_now(taskq__line *line)
+{
+    taskq_now now = taskq__timekeeper_now(line->options.time);
+    now.wall_ms += atomic_load_explicit(&line->ahead_wall_ms, memory_order_relaxed);
+    now.steady_ms += atomic_load_explicit(&line->ahead_steady_ms, memory_order_relaxed);
+    return now;
 }
 
 void taskq__line_upkeep(taskq__line *line)

@@ -59,6 +59,13 @@ bool taskq__line_is_held_here(taskq__line *line); /* by the calling thread */
 /* Others made something ready: claims that would take it look again. */
 void taskq__line_ready(taskq__line *line, const taskq_ready *ready, uint32_t count);
 
+/* Where others write to the store too: of the claims that wait, the oldest of each queue and type looks again, in case that
+ * nobody told of what is there. */
+void taskq__line_look_again(taskq__line *line);
+
+/* Now, by the store's clock where it has one of its own, as far as the last batch told. */
+taskq_now taskq__line_store_now(taskq__line *line);
+
 /* The store's upkeep, where nobody leads just now. */
 void taskq__line_upkeep(taskq__line *line);
 

@@ -40,6 +40,7 @@ struct taskq__line {
 
     _Atomic uint64_t commits, ops, writes;
     _Atomic uint32_t parked;
+    _Atomic int64_t ahead_wall_ms, ahead_steady_ms; /* how far a store's own clock is before ours */
 
     /* the leader's alone */
     taskq__names names;
@@ -74,6 +75,8 @@ void taskq__line_unpark(taskq__line *line, taskq__call *call);
 /* As many of the oldest parked claims as there are jobs go to the head of the line. Those that are gone go to `done`. What
  * comes back: for how many jobs there was none. */
 uint32_t taskq__line_wake_parked(taskq__line *line, taskq__pair pair, uint32_t jobs, uint64_t after, taskq__calls *done);
+/* The oldest parked claim of each pair goes to the head of the line and looks, although nobody told of a job. */
+void taskq__line_look(taskq__line *line, taskq__calls *done);
 /* A call that was woken for a job leaves without having looked: somebody else must. */
 void taskq__line_pass_on(taskq__line *line, taskq__call *call, taskq__calls *done);
 bool taskq__call_is_gone(const taskq__call *call);

@@ -46,7 +46,8 @@ void taskq__loop_due(void *user, taskq_now due, taskq_now now)
     if (in_ms > scheduler->sweep_interval_ms) {
         return; /* the thread wakes before that anyway */
     }
-    int64_t at_ms = now.steady_ms + (in_ms < 0 ? 0 : in_ms);
+    /* The store's clock may be another one than ours. */
+    int64_t at_ms = taskq__scheduler_now(scheduler).steady_ms + (in_ms < 0 ? 0 : in_ms);
     int64_t planned = atomic_load(&scheduler->sleeps_until_ms);
     while (planned > at_ms) {
         if (atomic_compare_exchange_weak(&scheduler->sleeps_until_ms, &planned, at_ms)) {

@@ -73,6 +73,7 @@ static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_
 {
     taskq_op *ops[TASKQ__BATCH_OPS];
     uint32_t owners[TASKQ__BATCH_OPS];
+    taskq_now ours = {0, 0};
     taskq_status status = TASKQ_EBUSY;
     for (int tries = 0; status == TASKQ_EBUSY && tries <= TASKQ__BUSY_TRIES; tries++) {
         if (tries > 0) {
@@ -81,11 +82,14 @@ static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_
         taskq__batch_begin(line, batch);
         batch->ops = ops;
         batch->count = collect_ops(calls, count, ops, owners);
+        ours = batch->now;
         *err = (taskq_error)TASKQ_ERROR_INIT;
         status = taskq__store_commit(line->options.store, batch, err);
     }
     *culprit = status == TASKQ_EINVAL && batch->culprit < batch->count ? owners[batch->culprit] : count;
     if (status == TASKQ_OK) {
+        atomic_store_explicit(&line->ahead_wall_ms, batch->now.wall_ms - ours.wall_ms, memory_order_relaxed);
+        atomic_store_explicit(&line->ahead_steady_ms, batch->now.steady_ms - ours.steady_ms, memory_order_relaxed);
         count_commit(line, batch->count, ops[0]->kind != TASKQ_OP_WALK || ops[0]->in.walk->moved > 0);
     }
     batch->ops = NULL; /* it was on our stack */
@@ -179,11 +183,13 @@ static void wake_owed(taskq__line *line)
 
 static void settle_ok(taskq__line *line, taskq__batch *taken, const taskq_batch *batch, taskq__calls *done)
 {
+    bool found = false; /* by a claim that looked although nobody had told: there may be more of that */
     for (uint32_t i = 0; i < taken->count; i++) {
         taskq__call *call = taken->calls[i];
         const taskq_claim *claim = taskq__call_claim(call);
         call->looked = true;
-        call->served = call->owed = false;
+        found = found || (call->looks && claim && claim->job_count > 0);
+        call->served = call->owed = call->looks = false;
         if (claim) {
             pass_on_what_it_left(line, call, claim, done);
             settle_claim(line, taken, call, claim, done);
@@ -197,6 +203,9 @@ static void settle_ok(taskq__line *line, taskq__batch *taken, const taskq_batch 
     }
     if (line->owed) {
         wake_owed(line);
+    }
+    if (found) {
+        taskq__line_look(line, done);
     }
 }
 
@@ -218,12 +227,12 @@ static void settle_failed(taskq__line *line, taskq__batch *taken, taskq_status s
 {
     for (uint32_t i = 0; i < taken->count; i++) {
         taskq__call *call = taken->calls[i];
-        bool was_parked = call->served || call->woken_count > 0 || call->owed;
+        bool was_parked = call->served || call->woken_count > 0 || call->owed || call->looks;
         if (was_parked && status != TASKQ_EINVAL && !call->expired && !line->closed) {
             /* With EUNKNOWN a served claim may hold a lease by now: with a poll it gets it when it asks again. */
-            call->owed = call->owed || !call->served || (status == TASKQ_EUNKNOWN && call->poll_hash);
+            call->owed = call->owed || (!call->served && !call->looks) || (status == TASKQ_EUNKNOWN && call->poll_hash);
             line->owed = line->owed || call->owed;
-            call->served = false;
+            call->served = call->looks = false;
             taskq__line_park(line, call);
             continue;
         }

@@ -26,6 +26,7 @@ struct taskq_scheduler {
     /* How many calls are under way, and two bits: shut, and closing (the last call to leave wakes the one who closes). */
     _Atomic uint32_t under_way;
     _Atomic int64_t pruned_steady_ms; /* when retention and old keys were last worked off to their end; 0: never yet */
+    _Atomic int64_t looked_steady_ms; /* when claims that wait were last let look by themselves */
     /* The instant (elapsed time) for which the thread sleeps; INT64_MIN: it does not sleep, or there is none. */
     _Atomic int64_t sleeps_until_ms;
     int wake_fd; /* eventfd on which the thread sleeps; it lives as long as the scheduler, for a leader may write to it at any time */

@@ -13,6 +13,7 @@ enum {
     STEP_ROWS = 500,
     STEPS_MAX = 100, /* a kind and sweep */
     LOOK_READY_MAX = 64,
+    LOOK_EVERY_MS = 1000,   /* whatever was told by others, and in case that it was not */
     PRUNE_EVERY_MS = 60000, /* retention and old keys are not urgent, unless what is kept is kept for less */
     SOON_MS = 1             /* an instant that has come but was not worked off: do not spin on it */
 };
@@ -116,7 +117,7 @@ static taskq_status next_due(taskq_scheduler *scheduler, int64_t *out_in_ms, tas
     taskq_now due = {INT64_MAX, INT64_MAX};
     taskq_status status = taskq__store_next_due(scheduler->store, &due, err);
     if (status == TASKQ_OK) {
-        taskq_now now = taskq__scheduler_now(scheduler);
+        taskq_now now = taskq__line_store_now(scheduler->line);
         int64_t wall = until(due.wall_ms, now.wall_ms), steady = until(due.steady_ms, now.steady_ms);
         *out_in_ms = clamp(wall < steady ? wall : steady, SOON_MS, scheduler->sweep_interval_ms);
     }
@@ -128,6 +129,11 @@ static taskq_status look_again(taskq_scheduler *scheduler, taskq_error *err)
 {
     taskq_ready ready[LOOK_READY_MAX];
     uint32_t count = 0;
+    int64_t now_ms = taskq__scheduler_now(scheduler).steady_ms;
+    if (now_ms - atomic_load_explicit(&scheduler->looked_steady_ms, memory_order_relaxed) >= LOOK_EVERY_MS) {
+        atomic_store_explicit(&scheduler->looked_steady_ms, now_ms, memory_order_relaxed);
+        taskq__line_look_again(scheduler->line);
+    }
     if (taskq__store_wake_fd(scheduler->store) >= 0 || taskq__line_read_counts(scheduler->line).parked == 0) {
         return TASKQ_OK;
     }

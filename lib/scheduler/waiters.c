@@ -192,6 +192,15 @@ taskq__call *taskq__waiters_next(const taskq__call *call, taskq__pair pair)
     return next;
 }
 
+void taskq__waiters_mark_oldest(taskq__waiters *waiters)
+{
+    for (uint32_t i = 0; i < TASKQ__WAITERS_BUCKETS; i++) {
+        for (taskq__park_node *first = waiters->buckets[i]; first; first = first->chain) {
+            first->call->looks = true;
+        }
+    }
+}
+
 taskq__call *taskq__waiters_of_poll(const taskq__waiters *waiters, uint64_t poll_hash)
 {
     taskq__call *call = waiters->polls[poll_bucket_of(poll_hash)];

@@ -31,6 +31,9 @@ taskq__call *taskq__waiters_oldest(const taskq__waiters *waiters, taskq__pair pa
 /* The next younger that would take a job of this pair, of which something is not known. */
 taskq__call *taskq__waiters_next(const taskq__call *call, taskq__pair pair);
 
+/* Sets `looks` of the oldest claim of each pair that somebody waits for. */
+void taskq__waiters_mark_oldest(taskq__waiters *waiters);
+
 /* The parked claim of this worker and poll. */
 taskq__call *taskq__waiters_of_poll(const taskq__waiters *waiters, uint64_t poll_hash);
 

@@ -121,6 +121,24 @@ START_TEST(what_no_claim_takes_is_announced_to_others_and_no_more)
 }
 END_TEST
 
+/* Two jobs and two claims, and nobody has told: the first one that looks finds one, and so the next one looks at once. */
+START_TEST(a_held_claim_looks_again_by_itself_where_news_are_lost)
+{
+    claimant ones[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        claimant_init(&ones[i], "default", "t", 60000);
+        claimant_start(&ones[i]);
+        await_parked(i + 1);
+    }
+    int64_t first = enqueue_elsewhere("default", "t"), second = enqueue_elsewhere("default", "t");
+    fake_clock_advance(&fx.clock, 1000);
+    ck_ok(taskq_scheduler_sweep(fx.scheduler, NULL, &fx.err));
+    claimant_join(&ones[0]);
+    claimant_join(&ones[1]);
+    ck_assert_int_eq(ones[0].id + ones[1].id, first + second);
+}
+END_TEST
+
 static uint32_t idle_upkeeps(void)
 {
     pthread_mutex_lock(&fx.wrapped.lock);
@@ -155,4 +173,5 @@ TASKQ_TESTS_WITH(fixture_setup_shared, fixture_teardown, a_held_claim_takes_what
                  news_that_come_between_looking_and_parking_are_not_lost, the_thread_reads_the_news,
                  news_of_an_unknown_type_go_on_until_somebody_can_use_them,
                  what_no_claim_takes_is_announced_to_others_and_no_more,
+                 a_held_claim_looks_again_by_itself_where_news_are_lost,
                  a_quiet_store_is_kept_up_once_for_what_was_written)
