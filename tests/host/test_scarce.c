@@ -470,8 +470,52 @@ START_TEST(a_scheduler_lives_through_a_time_without_any_memory)
 }
 END_TEST
 
+/* Jobs of many queues, so that what is gathered for the commit needs memory several times. */
+static taskq_status transact(void)
+{
+    struct sqlite3 *db = NULL;
+    char queue[16];
+    taskq_status status = taskq_sqlite_begin(w.store, &db, &w.err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    for (int i = 0; i < 100 && status == TASKQ_OK; i++) {
+        taskq_new_job job = world_job("a", "{}");
+        const taskq_new_job *jobs[] = {&job};
+        taskq_jobs *made = NULL;
+        (void)snprintf(queue, sizeof(queue), "q%d", i);
+        job.queue = taskq_text_of(queue);
+        status = taskq_sqlite_enqueue(w.store, jobs, 1, NULL, &made, NULL, &w.err);
+        ck_assert(status != TASKQ_OK || taskq_jobs_at(made, 0)->id == i + 1); /* what failed left none */
+        taskq_jobs_free(made);
+    }
+    taskq_error over = TASKQ_ERROR_INIT;
+    ck_assert_int_eq(taskq_sqlite_rollback(w.store, &over), TASKQ_OK);
+    return status;
+}
+
+/* Where a job was written by halves the whole transaction is lost, and says that the store could not. */
+START_TEST(a_transaction_of_the_hosts)
+{
+    long nth = 1;
+    open_half();
+    for (bool failed = true; failed; nth++) {
+        ck_assert_int_lt(nth, ALLOCATIONS_MAX);
+        w.err = (taskq_error)TASKQ_ERROR_INIT;
+        counting_fail(&w.counter, nth, false);
+        taskq_status status = transact();
+        failed = atomic_load(&w.counter.failed) > 0;
+        counting_fail(&w.counter, 0, false);
+        ck_assert(status == TASKQ_OK || (failed && (status == TASKQ_ENOMEM || status == TASKQ_EUNAVAIL)));
+        ck_assert_int_eq(status, w.err.status);
+        world_ok(&w, transact());
+    }
+    ck_assert_int_gt(nth, 100);
+}
+END_TEST
+
 TASKQ_TESTS_WITH(setup, teardown, opening_a_store, opening_a_scheduler, opening_a_worker, giving_a_worker_its_handlers,
                  opening_a_client, starting_a_server, enqueueing, claiming, completing, beating, looking, operating,
-                 a_client_without_memory_says_whether_the_job_may_be_there,
+                 a_transaction_of_the_hosts, a_client_without_memory_says_whether_the_job_may_be_there,
                  a_worker_without_memory_for_a_moment_still_gets_every_job_done,
                  a_scheduler_lives_through_a_time_without_any_memory)
