@@ -6,6 +6,7 @@ follows `<!-- given: TYPE NAME, ... -->` stands in a function with these argumen
 """
 import os
 import pathlib
+import random
 import re
 import socket
 import subprocess
@@ -22,14 +23,23 @@ BLOCK = re.compile(r"(?:^<!-- given: (?P<given>.*?) -->\n)?^```(?P<kind>\w*)\n(?
 INCLUDES = "#include <poll.h>\n#include <sqlite3.h>\n#include <stdio.h>\n#include <taskq/taskq.h>\n"
 
 
-def blocks(page, kind):
-    return [match for match in BLOCK.finditer(page.read_text(encoding="utf-8")) if match["kind"] == kind]
+def blocks(page, kind, section=None):
+    """The blocks of a page; of one section, or without it those of all that need no database of their own."""
+    text = page.read_text(encoding="utf-8")
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    titles = dict(zip(parts[1::2], parts[2::2]))
+    alone = titles.pop("PostgreSQL", "")
+    text = alone if section == "PostgreSQL" else "".join([parts[0], *titles.values()]) if kind == "sh" else text
+    return [match for match in BLOCK.finditer(text) if match["kind"] == kind]
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the system gives out by itself, so that nobody gets it before the server does."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def anchor(heading):
