@@ -12,6 +12,13 @@
 
 contract_state contract;
 
+static void tick(void)
+{
+    if (contract.opener->tick != NULL) {
+        contract.opener->tick(contract.place, contract.now);
+    }
+}
+
 void contract_setup(void)
 {
     contract.arena = taskq__arena_new(NULL, 0);
@@ -20,6 +27,7 @@ void contract_setup(void)
     contract.now = (taskq_now){INT64_C(1769846400000), INT64_C(1769846400000)};
     contract.ready_max = 16;
     ck_assert_ptr_nonnull(contract.store);
+    tick();
 }
 
 void contract_teardown(void)
@@ -52,6 +60,7 @@ void pass(int64_t ms)
 {
     contract.now.wall_ms += ms;
     contract.now.steady_ms += ms;
+    tick();
 }
 
 void reopen(void)

@@ -19,6 +19,7 @@ typedef struct contract_opener {
     void *(*make)(void);               /* an empty place for one store */
     taskq_store *(*open)(void *place); /* made at the first call, opened anew at later ones */
     void (*remove)(void *place);
+    void (*tick)(void *place, taskq_now now); /* NULL: the store has no clock of its own; else it reads that now */
 } contract_opener;
 
 typedef struct contract_state {

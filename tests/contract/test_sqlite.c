@@ -30,6 +30,6 @@ static void remove_place(void *place)
 
 int main(void)
 {
-    static const contract_opener opener = {"sqlite", make_place, open_store, remove_place};
+    static const contract_opener opener = {"sqlite", make_place, open_store, remove_place, NULL};
     return contract_main(&opener);
 }

@@ -9,6 +9,7 @@
 #include "core/fail.h"
 #include "core/rng.h"
 #include "core/sized.h"
+#include "store/postgres/floors.h"
 #include "store/postgres/notify.h"
 
 #include <string.h>
@@ -36,6 +37,7 @@ static void postgres_close(void *self)
     taskq__pg_pool_free(pg->readers);
     taskq__pg_session_free(pg->committer);
     taskq__pg_news_clear(&pg->news);
+    taskq__pg_floors_free(pg->floors);
     taskq_allocator allocator = pg->allocator;
     taskq__free(&allocator, pg->conninfo);
     taskq__free(&allocator, pg);
@@ -56,7 +58,7 @@ static taskq__pg *new_pg(const taskq_postgres_options *options, const char *sche
     memcpy(pg->schema, schema, strlen(schema) + 1);
     taskq__pg_news_init(&pg->news);
     pg->conninfo = taskq__strdup(&options->allocator, options->conninfo);
-    if (pg->conninfo == NULL) {
+    if (pg->conninfo == NULL || taskq__pg_floors_make(&pg->allocator, &pg->floors, NULL) != TASKQ_OK) {
         postgres_close(pg);
         return NULL;
     }

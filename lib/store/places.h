@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What a batch gathers by name while it runs, to be written or handed out once at its end: counters and settings of queues, what
+ * became ready of each type, who has a unique key. In the batch's arena. */
+#ifndef TASKQ_STORE_PLACES_H
+#define TASKQ_STORE_PLACES_H
+
+#include <taskq/sys/store.h>
+
+/* Two names: a queue (second ""), a type or a unique key of a queue. */
+typedef struct taskq__named {
+    taskq_text queue, second;
+    uint64_t hash;
+    bool known, there, paused;        /* of a queue: its settings were read; there is such a queue; it is paused */
+    bool make, pause;                 /* of a queue: to be written */
+    int64_t delta[TASKQ_STATE_COUNT]; /* of a queue: what to add to its counters; [0], nowhere, is never written */
+    int64_t ready;                    /* of a type: jobs made ready and not claimed */
+    int64_t holder;                   /* of a key: the live job that has it */
+    struct taskq__named *next;        /* all of them, in the order in which they came */
+} taskq__named;
+
+typedef struct taskq__places {
+    taskq_arena *arena;
+    taskq__named **slots; /* open addressing by hash */
+    uint32_t room, count;
+    taskq__named *first, *last;
+} taskq__places;
+
+void taskq__places_init(taskq__places *places, taskq_arena *arena);
+/* Made where it is not there; NULL: no memory. */
+taskq__named *taskq__places_find(taskq__places *places, taskq_text queue, taskq_text second);
+/* NULL: there is none. */
+taskq__named *taskq__places_look(const taskq__places *places, taskq_text queue, taskq_text second);
+/* batch->ready, from what each place has ready: by type, else by queue, else as "any". */
+void taskq__places_hand_out(const taskq__places *places, taskq_batch *batch);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A batch is a transaction, and three things can become of it. It fails before COMMIT is sent: nothing happened. It is
+ * answered: it holds. Or COMMIT was sent and no answer came: then a new connection asks, by inserting the row again that every
+ * batch inserts. Refused, the batch holds, and its outcomes, all computed before, are delivered. Accepted, it does not hold and
+ * cannot any more, since that row is kept and the batch is done again in the same transaction.
+ */
+#include "store/postgres/unit.h"
+
+#include "core/fail.h"
+
+#include <poll.h>
+
+enum { SETTLE_MS = 10000, ASK_AGAIN_MS = 20, TRY_AGAIN_WITHIN_MS = 2000 };
+
+/* How far a run came. */
+typedef enum progress {
+    RAN_NOTHING, /* no COMMIT was sent */
+    RAN_TO_COMMIT,
+    RAN_DONE
+} progress;
+
+typedef struct committing {
+    taskq__pg *pg;
+    taskq_batch *batch;
+    int64_t number;
+    uint32_t decided; /* how many runs have filled outcomes in */
+    progress at;
+} committing;
+
+static taskq_status run_op(taskq__pg_unit *unit, uint32_t index, taskq_error *err)
+{
+    taskq_op *op = unit->batch->ops[index];
+    taskq_status status = TASKQ_OK;
+    switch (op->kind) {
+    case TASKQ_OP_QUEUE: break; /* before the look */
+    case TASKQ_OP_BEAT: status = taskq__pg_beat(unit, op, err); break;
+    case TASKQ_OP_SETTLE: status = taskq__pg_settle(unit, index, err); break;
+    case TASKQ_OP_ENQUEUE: status = taskq__pg_enqueue_op(unit, index, err); break;
+    case TASKQ_OP_CLAIM: break; /* after all others */
+    case TASKQ_OP_WALK: status = taskq__pg_walk_decide(unit, op->in.walk, err); break;
+    }
+    return status;
+}
+
+/* Settings of queues: what the batch's claims go by, whatever the database says. */
+static taskq_status set_queues(taskq__pg_unit *unit, taskq_error *err)
+{
+    for (uint32_t i = 0; i < unit->batch->count; i++) {
+        const taskq_op *op = unit->batch->ops[i];
+        const taskq_queue_change *change = op->kind == TASKQ_OP_QUEUE ? op->in.queue : NULL;
+        taskq__named *place =
+            change == NULL ? NULL : taskq__places_find(&unit->places, change->name, (taskq_text){NULL, 0});
+        if (change != NULL && place == NULL) {
+            return taskq__pg_fail_arena(err);
+        }
+        if (change != NULL) {
+            place->make = true;
+        }
+        if (change != NULL && change->set_paused) {
+            place->known = place->pause = true;
+            place->paused = change->paused;
+        }
+    }
+    return TASKQ_OK;
+}
+
+static taskq_status look(taskq__pg_unit *unit, taskq_error *err)
+{
+    unit->plans = taskq_arena_alloc(unit->arena, unit->batch->count * sizeof(void *));
+    taskq_status status = unit->plans == NULL ? taskq__pg_fail_arena(err) : set_queues(unit, err);
+    if (status == TASKQ_OK) {
+        status = taskq__pg_look(unit, err);
+    }
+    if (status == TASKQ_OK) {
+        status = taskq__pg_settles_follow(unit, err);
+    }
+    if (status == TASKQ_OK) {
+        status = taskq__pg_enqueues_follow(unit, err);
+    }
+    return status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
+}
+
+/* From here on outcomes are filled in: nothing before touches those of an earlier run. */
+static taskq_status decide(taskq__pg_unit *unit, taskq_error *err)
+{
+    taskq_status status = TASKQ_OK;
+    for (uint32_t i = 0; i < unit->batch->count; i++) {
+        unit->batch->ops[i]->status = TASKQ_OK;
+    }
+    for (uint32_t i = 0; i < unit->batch->count && status == TASKQ_OK; i++) {
+        status = run_op(unit, i, err);
+    }
+    if (status == TASKQ_OK && unit->shape_count > 0) {
+        status = taskq__pg_claims_pick(unit, err);
+    }
+    if (status == TASKQ_OK) {
+        status = taskq__pg_round(unit, err);
+    }
+    if (status == TASKQ_OK && unit->shape_count > 0) {
+        status = taskq__pg_claims_lease(unit, err);
+    }
+    for (uint32_t i = 0; i < unit->batch->count; i++) {
+        taskq_op *op = unit->batch->ops[i];
+        if (op->status != TASKQ_OK && op->error.status != op->status) {
+            (void)taskq__fail(&op->error, op->status, "%s", taskq_status_name(op->status));
+        }
+    }
+    return status;
+}
+
+static void committed(taskq__pg_unit *unit)
+{
+    uint64_t generation = taskq__pg_session_generation(unit->session);
+    taskq__pg_claims_committed(unit);
+    for (const taskq__named *place = unit->places.first; place != NULL; place = place->next) {
+        if (place->make) {
+            taskq__pg_queue_learn(unit->pg->floors, generation, place->queue);
+        }
+    }
+}
+
+/* The batch from its look to its COMMIT, in a transaction that is open. `noted`: its row is in already. */
+static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_error *err)
+{
+    taskq__pg_floors *floors = c->pg->floors;
+    bool from_start = taskq__pg_floors_due(floors);
+    int64_t began_ms = taskq__pg_now_ms();
+    taskq_status status = look(unit, err);
+    if (from_start) {
+        taskq__pg_floors_took(floors, taskq__pg_now_ms() - began_ms);
+    }
+    if (status == TASKQ_OK) {
+        c->decided++;
+        status = decide(unit, err);
+    }
+    if (status == TASKQ_OK) {
+        status = taskq__pg_write(unit, err);
+    }
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    taskq__places_hand_out(&unit->places, c->batch);
+    if (!unit->writes && !noted) {
+        taskq__pg_session_rollback(c->pg->committer); /* nothing was written: no flush is waited for */
+        c->at = RAN_DONE;
+        committed(unit);
+        return TASKQ_OK;
+    }
+    status = taskq__pg_write_note(unit, c->number, !noted, err);
+    if (status == TASKQ_OK) {
+        c->at = RAN_TO_COMMIT;
+        status = taskq__pg_round(unit, err);
+    }
+    if (status == TASKQ_OK) {
+        c->at = RAN_DONE;
+        committed(unit);
+    } else if (taskq__pg_session_is_open(c->pg->committer)) {
+        c->at = RAN_NOTHING; /* a statement before COMMIT was refused: the server said so */
+    }
+    return status;
+}
+
+static taskq_status run_new(committing *c, taskq_error *err)
+{
+    taskq__pg_unit unit;
+    taskq__pg_session *session = c->pg->committer;
+    taskq_status status = taskq__pg_session_ready(session, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    taskq__pg_unit_init(&unit, c->pg, session, c->batch);
+    status = taskq__pg_ask(&unit, TASKQ__PG_SQL_BEGIN, NULL, NULL, NULL, err);
+    if (status == TASKQ_OK) {
+        status = run(c, &unit, false, err);
+    }
+    taskq__pg_unit_clear(&unit);
+    return status;
+}
+
+/* ---- no answer to COMMIT --------------------------------------------------------------------------------------------- */
+
+static taskq_status take_asked(taskq__pg_unit *unit, const PGresult *result, void *user, taskq_error *err)
+{
+    (void)unit;
+    (void)err;
+    *(bool *)user = PQntuples(result) == 0;
+    return TASKQ_OK;
+}
+
+/* Inserts the batch's row again: waits for a transaction that is about to commit it. */
+static taskq_status ask_whether(committing *c, taskq__pg_unit *unit, bool *holds, taskq_error *err)
+{
+    taskq__pg_params params;
+    taskq__pg_params_init(&params, unit->arena);
+    taskq__pg_param_int(&params, c->pg->server);
+    taskq__pg_param_int(&params, c->number);
+    taskq_status status = taskq__pg_ask(unit, TASKQ__PG_SQL_BEGIN, NULL, NULL, NULL, err);
+    if (status == TASKQ_OK) {
+        status = taskq__pg_ask(unit, TASKQ__PG_SQL_BATCH_ASK, &params, take_asked, holds, err);
+    }
+    return status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
+}
+
+/* *settled: it is known what became of the batch. Else it may be asked again. */
+static taskq_status settle_once(committing *c, bool *settled, taskq_error *err)
+{
+    taskq__pg_unit unit;
+    taskq__pg_session *session = c->pg->committer;
+    bool holds = false;
+    *settled = false;
+    taskq_status status = taskq__pg_session_ready(session, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    const taskq_now now = c->batch->now, next_due = c->batch->next_due;
+    uint32_t ready_count = c->batch->ready_count;
+    taskq__pg_unit_init(&unit, c->pg, session, c->batch);
+    status = ask_whether(c, &unit, &holds, err);
+    if (status == TASKQ_OK && holds) {
+        taskq__pg_session_rollback(session);
+        taskq__pg_floors_drop(c->pg->floors);
+        c->batch->now = now;
+        c->batch->next_due = next_due;
+        c->batch->ready_count = ready_count;
+        *settled = c->decided == 1; /* else it is not known which of the runs it was */
+        status = *settled ? TASKQ_OK : TASKQ_EUNKNOWN;
+        c->at = RAN_DONE;
+    } else if (status == TASKQ_OK) {
+        status = run(c, &unit, true, err);
+        *settled = status == TASKQ_OK || status == TASKQ_EINVAL;
+    }
+    c->batch->now = now;
+    if (status != TASKQ_OK) {
+        c->batch->next_due = next_due;
+        c->batch->ready_count = ready_count;
+    }
+    taskq__pg_unit_clear(&unit);
+    taskq__pg_session_rollback(session);
+    return status;
+}
+
+static taskq_status settle(committing *c, taskq_error *err)
+{
+    int64_t until_ms = taskq__pg_now_ms() + SETTLE_MS;
+    taskq_error reason = TASKQ_ERROR_INIT;
+    for (;;) {
+        bool settled = false;
+        taskq_status status = settle_once(c, &settled, &reason);
+        if (settled) {
+            return status == TASKQ_OK ? TASKQ_OK : taskq__fail(err, status, "%s", reason.text);
+        }
+        int64_t left_ms = until_ms - taskq__pg_now_ms(), wait_ms = taskq__pg_session_retry_ms(c->pg->committer);
+        if (status == TASKQ_EUNKNOWN || left_ms <= 0) {
+            return taskq__fail(err, TASKQ_EUNKNOWN,
+                               "PostgreSQL gave no answer to COMMIT, and none to whether it holds: %s", reason.text);
+        }
+        wait_ms = wait_ms < ASK_AGAIN_MS ? ASK_AGAIN_MS : wait_ms;
+        (void)poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms));
+    }
+}
+
+taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err)
+{
+    committing c = {.pg = self, .batch = batch};
+    int64_t began_ms = taskq__pg_now_ms();
+    taskq_status status = TASKQ_EUNAVAIL;
+    batch->culprit = batch->count;
+    for (int tries = 0; tries < 2 && status == TASKQ_EUNAVAIL; tries++) {
+        bool was_open = taskq__pg_session_is_open(c.pg->committer);
+        c.number = ++c.pg->batch_number;
+        c.at = RAN_NOTHING;
+        c.decided = 0;
+        status = run_new(&c, err);
+        if (status != TASKQ_OK && c.at == RAN_TO_COMMIT) {
+            return settle(&c, err);
+        }
+        if (status != TASKQ_OK) {
+            taskq__pg_session_rollback(c.pg->committer);
+        }
+        /* A connection that had gone while nobody used it is found out by using it. */
+        if (!was_open || taskq__pg_now_ms() - began_ms > TRY_AGAIN_WITHIN_MS) {
+            break;
+        }
+    }
+    return status == TASKQ_ENOMEM ? taskq__fail(err, TASKQ_EUNAVAIL, "no memory for the batch") : status;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the state machine decided, in memory: a job may be moved more than once in a batch (released and claimed again), and
+ * its row is written once. The one thing it adds is where texts are kept: a result or an error is stored with the attempt that it
+ * ended, and the job only says which attempt that is.
+ */
+#include "store/postgres/unit.h"
+
+#include "core/job.h"
+
+void taskq__pg_due_steady(taskq__pg_unit *unit, int64_t steady_ms)
+{
+    taskq_now *due = &unit->batch->next_due;
+    due->steady_ms = steady_ms < due->steady_ms ? steady_ms : due->steady_ms;
+}
+
+void taskq__pg_due(taskq__pg_unit *unit, const taskq_job *after)
+{
+    taskq_now *due = &unit->batch->next_due;
+    if (after->state == TASKQ_STATE_SCHEDULED && after->backoff_due_ms != 0) {
+        taskq__pg_due_steady(unit, after->backoff_due_ms);
+    } else if (after->state == TASKQ_STATE_SCHEDULED && after->run_at_ms < due->wall_ms) {
+        due->wall_ms = after->run_at_ms;
+    }
+}
+
+bool taskq__pg_count(taskq__pg_unit *unit, taskq_text queue, taskq_state from, taskq_state to)
+{
+    taskq__named *place = taskq__places_find(&unit->places, queue, (taskq_text){NULL, 0});
+    if (place != NULL) {
+        place->delta[from]--;
+        place->delta[to]++;
+    }
+    return place != NULL;
+}
+
+bool taskq__pg_made_ready(taskq__pg_unit *unit, taskq__pg_touch *touch)
+{
+    const taskq_job *job = &touch->row.job;
+    taskq__named *place = taskq__places_find(&unit->places, job->queue, job->type);
+    if (place != NULL && !touch->ready_here) {
+        touch->ready_here = true;
+        place->ready++;
+    }
+    return place != NULL;
+}
+
+static bool was_claimed(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_job *before)
+{
+    if (!touch->ready_here) {
+        return true; /* it was ready before this batch */
+    }
+    taskq__named *place = taskq__places_find(&unit->places, before->queue, before->type);
+    if (place != NULL) {
+        touch->ready_here = false;
+        place->ready--;
+    }
+    return place != NULL;
+}
+
+/* Counters, news of what is ready, and when the sweep is wanted. */
+static bool note(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_job *before)
+{
+    const taskq_job *after = &touch->row.job;
+    if (!taskq__pg_count(unit, before->queue, before->state, after->state) ||
+        (before->state == TASKQ_STATE_QUEUED && !was_claimed(unit, touch, before)) ||
+        (after->state == TASKQ_STATE_QUEUED && !taskq__pg_made_ready(unit, touch))) {
+        return false;
+    }
+    if (after->state == TASKQ_STATE_RUNNING) {
+        taskq__pg_due_steady(unit, taskq__job_expires_at(after));
+    }
+    taskq__pg_due(unit, after);
+    return true;
+}
+
+static bool add_ended(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_job *before, const taskq_event *event,
+                      const taskq_move *move)
+{
+    taskq__pg_ended *ended = taskq_arena_alloc(unit->arena, sizeof(*ended));
+    if (ended == NULL) {
+        return false;
+    }
+    *ended = (taskq__pg_ended){.version = before->version,
+                               .started_at_ms = before->started_at_ms,
+                               .finished_at_ms = move->after.updated_at_ms,
+                               .attempt = before->attempt,
+                               .outcome = move->ended,
+                               .worker = before->worker,
+                               .text = move->outcome,
+                               .reported = event->kind == TASKQ_EVENT_SUCCEED || event->kind == TASKQ_EVENT_FAIL,
+                               .digest = event->digest,
+                               .next = touch->ended};
+    touch->ended = ended;
+    touch->row.extras |= TASKQ__PG_HAS_ATTEMPTS;
+    return true;
+}
+
+/* Which attempt has this text: none, the one it was with before, or the one that has just ended. */
+static int64_t holder_of(taskq_text after, taskq_text before, int64_t held_by, int64_t ended_version)
+{
+    if (after.size == 0) {
+        return 0;
+    }
+    return after.data == before.data && after.size == before.size ? held_by : ended_version;
+}
+
+bool taskq__pg_move(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_event *event, const taskq_move *move,
+                    taskq_text poll)
+{
+    taskq__pg_row *row = &touch->row;
+    const taskq_job before = row->job;
+    const taskq_job *after = &move->after;
+    if (move->removed) {
+        touch->removed = true;
+        touch->there = false;
+        return taskq__pg_count(unit, before.queue, before.state, (taskq_state)0);
+    }
+    if (after->version == before.version) {
+        touch->asked = touch->asked || move->touched;
+        row->job = *after;
+        return true;
+    }
+    row->result_of = holder_of(after->result, before.result, row->result_of, before.version);
+    row->error_of = holder_of(after->error, before.error, row->error_of, before.version);
+    if (move->ended != TASKQ_OUTCOME_NONE && !add_ended(unit, touch, &before, event, move)) {
+        return false;
+    }
+    if ((move->cleared || move->progress_cleared) && (row->extras & TASKQ__PG_HAS_PROGRESS) != 0) {
+        row->extras &= ~(uint32_t)TASKQ__PG_HAS_PROGRESS;
+        touch->progress_gone = true;
+        touch->progress_set = false;
+    }
+    row->job = *after;
+    touch->poll = poll;
+    touch->changed = true;
+    return note(unit, touch, &before);
+}

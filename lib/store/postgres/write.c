@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a batch left of each job, as rows: those that went are deleted, those that changed are updated, and those that are new
+ * inserted, in this order, so that a unique key that was freed is free. Each kind is one statement over arrays.
+ */
+#include "store/postgres/unit.h"
+
+#include "core/job.h"
+#include "core/tags.h"
+
+static const taskq_text no_text = {NULL, 0};
+
+static bool is_written(const taskq__pg_touch *touch)
+{
+    return touch->there && touch->changed && !touch->made;
+}
+
+static void columns(taskq__pg_params *params, taskq_arena *arena, const char *types)
+{
+    taskq__pg_params_init(params, arena);
+    for (; *types != '\0'; types++) {
+        taskq__pg_params_column(params, *types == 't'   ? TASKQ__PG_VALUE_TEXT
+                                        : *types == 'd' ? TASKQ__PG_VALUE_FLOAT8
+                                                        : TASKQ__PG_VALUE_INT8);
+    }
+}
+
+static taskq_status ask_rows(taskq__pg_unit *unit, taskq__pg_sql which, const taskq__pg_params *params, taskq_error *err)
+{
+    if (params->failed) {
+        return taskq__pg_fail_arena(err);
+    }
+    if (taskq__pg_params_rows(params) == 0) {
+        return TASKQ_OK;
+    }
+    unit->writes = true;
+    return taskq__pg_ask(unit, which, params, NULL, NULL, err);
+}
+
+static int64_t run_due(const taskq_job *job)
+{
+    return job->state == TASKQ_STATE_SCHEDULED && job->backoff_due_ms == 0 ? job->run_at_ms : 0;
+}
+
+static int64_t expires_at(const taskq_job *job)
+{
+    return job->state == TASKQ_STATE_RUNNING ? taskq__job_expires_at(job) : 0;
+}
+
+/* ---- what went ----------------------------------------------------------------------------------------------------- */
+
+static taskq_status write_deleted(taskq__pg_unit *unit, taskq_error *err)
+{
+    static const struct {
+        taskq__pg_sql which;
+        uint32_t extras;
+    } tables[] = {{TASKQ__PG_SQL_JOBS_DELETE, 0},
+                  {TASKQ__PG_SQL_PAYLOADS_DELETE, 0},
+                  {TASKQ__PG_SQL_ATTEMPTS_DELETE, TASKQ__PG_HAS_ATTEMPTS},
+                  {TASKQ__PG_SQL_PROGRESS_DELETE, TASKQ__PG_HAS_PROGRESS},
+                  {TASKQ__PG_SQL_LOGS_DELETE, TASKQ__PG_HAS_LOG}};
+    taskq_status status = TASKQ_OK;
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && status == TASKQ_OK; i++) {
+        taskq__pg_params params;
+        columns(&params, unit->arena, "i");
+        for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
+            if (touch->removed && (tables[i].extras == 0 || (touch->row.extras & tables[i].extras) != 0)) {
+                taskq__pg_row_int(&params, touch->row.job.id);
+            }
+        }
+        status = ask_rows(unit, tables[i].which, &params, err);
+    }
+    return status;
+}
+
+/* ---- what changed -------------------------------------------------------------------------------------------------- */
+
+static void add_update(taskq__pg_params *params, const taskq__pg_touch *touch)
+{
+    const taskq_job *job = &touch->row.job;
+    bool failed = job->state == TASKQ_STATE_FAILED;
+    taskq__pg_row_int(params, job->id);
+    taskq__pg_row_int(params, job->version);
+    taskq__pg_row_int(params, job->state);
+    taskq__pg_row_int(params, job->state == TASKQ_STATE_QUEUED);
+    taskq__pg_row_int(params, job->updated_at_ms);
+    taskq__pg_row_int(params, job->attempt);
+    taskq__pg_row_int_or_null(params, job->lease_due_ms);
+    taskq__pg_row_int_or_null(params, job->timeout_due_ms);
+    taskq__pg_row_int_or_null(params, expires_at(job));
+    taskq__pg_row_text_or_null(params, touch->poll);
+    taskq__pg_row_int(params, touch->row.extras);
+    taskq__pg_row_int_or_null(params, failed ? 0 : job->finished_at_ms);
+    taskq__pg_row_int_or_null(params, failed ? job->finished_at_ms : 0);
+    taskq__pg_row_text_or_null(params, taskq_state_is_terminal(job->state) ? no_text : job->unique_key);
+    taskq__pg_row_int_or_null(params, touch->row.result_of);
+    taskq__pg_row_int_or_null(params, touch->row.error_of);
+    taskq__pg_row_text_or_null(params, job->worker);
+    taskq__pg_row_int_or_null(params, job->started_at_ms);
+    taskq__pg_row_int(params, job->run_at_ms);
+    taskq__pg_row_int_or_null(params, run_due(job));
+    taskq__pg_row_int_or_null(params, job->backoff_due_ms);
+    taskq__pg_row_int(params, job->cancel_requested);
+}
+
+static taskq_status write_changed(taskq__pg_unit *unit, taskq_error *err)
+{
+    taskq__pg_params updated, beaten, asked;
+    columns(&updated, unit->arena, "iiiiiiiiitiiitiitiiiii");
+    columns(&beaten, unit->arena, "iiii");
+    columns(&asked, unit->arena, "ii");
+    for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
+        const taskq_job *job = &touch->row.job;
+        if (is_written(touch)) {
+            add_update(&updated, touch);
+            continue;
+        }
+        if (touch->there && touch->beaten) {
+            taskq__pg_row_int(&beaten, job->id);
+            taskq__pg_row_int_or_null(&beaten, job->lease_due_ms);
+            taskq__pg_row_int_or_null(&beaten, expires_at(job));
+            taskq__pg_row_int(&beaten, touch->row.extras);
+        }
+        if (touch->there && touch->asked) {
+            taskq__pg_row_int(&asked, job->id);
+            taskq__pg_row_int(&asked, job->updated_at_ms);
+        }
+    }
+    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_JOBS_UPDATE, &updated, err);
+    if (status == TASKQ_OK) {
+        status = ask_rows(unit, TASKQ__PG_SQL_JOBS_BEAT, &beaten, err);
+    }
+    return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_JOBS_ASK_CANCEL, &asked, err) : status;
+}
+
+/* ---- what is new ----------------------------------------------------------------------------------------------------- */
+
+static void add_insert(taskq__pg_params *params, const taskq__pg_touch *touch)
+{
+    const taskq_job *job = &touch->row.job;
+    taskq__pg_row_int(params, job->id);
+    taskq__pg_row_int(params, job->version);
+    taskq__pg_row_int(params, job->state);
+    taskq__pg_row_int(params, job->state == TASKQ_STATE_QUEUED);
+    taskq__pg_row_text(params, job->queue);
+    taskq__pg_row_text(params, job->type);
+    taskq__pg_row_int(params, job->priority);
+    taskq__pg_row_int(params, job->run_at_ms);
+    taskq__pg_row_int(params, job->attempt);
+    taskq__pg_row_int(params, job->max_attempts);
+    taskq__pg_row_int(params, job->timeout_ms);
+    taskq__pg_row_int(params, job->lease_ms);
+    taskq__pg_row_int(params, job->backoff.base_ms);
+    taskq__pg_row_double(params, job->backoff.factor);
+    taskq__pg_row_int(params, job->backoff.max_ms);
+    taskq__pg_row_double(params, job->backoff.jitter);
+    taskq__pg_row_text_or_null(params, job->batch);
+    taskq__pg_row_text_or_null(params, job->unique_key);
+    taskq__pg_row_text_or_null(params, job->unique_key); /* it is live */
+    taskq__pg_row_int(params, job->updated_at_ms);
+    taskq__pg_row_int_or_null(params, run_due(job));
+    taskq__pg_row_int_or_null(params, job->backoff_due_ms);
+    taskq__pg_row_text_or_null(params, job->worker);
+    taskq__pg_row_text_or_null(params, touch->poll);
+    taskq__pg_row_int_or_null(params, job->started_at_ms);
+    taskq__pg_row_int_or_null(params, job->lease_due_ms);
+    taskq__pg_row_int_or_null(params, job->timeout_due_ms);
+    taskq__pg_row_int_or_null(params, expires_at(job));
+}
+
+static taskq_status write_made(taskq__pg_unit *unit, taskq_error *err)
+{
+    taskq__pg_params jobs, payloads;
+    columns(&jobs, unit->arena, "iiiittiiiiiiididtttiiittiiii");
+    columns(&payloads, unit->arena, "iittt");
+    for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
+        taskq_text tags;
+        if (!touch->made) {
+            continue;
+        }
+        if (!taskq__tags_join(&touch->row.job, unit->arena, &tags)) {
+            return taskq__pg_fail_arena(err);
+        }
+        add_insert(&jobs, touch);
+        taskq__pg_row_int(&payloads, touch->row.job.id);
+        taskq__pg_row_int(&payloads, touch->row.job.created_at_ms);
+        taskq__pg_row_text_or_null(&payloads, tags);
+        taskq__pg_row_text_or_null(&payloads, touch->row.job.traceparent);
+        taskq__pg_row_text(&payloads, touch->row.job.payload);
+    }
+    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_JOBS_INSERT, &jobs, err);
+    return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_PAYLOADS_INSERT, &payloads, err) : status;
+}
+
+static taskq_status write_counters(taskq__pg_unit *unit, taskq_error *err)
+{
+    taskq__pg_params params;
+    columns(&params, unit->arena, "tii");
+    for (const taskq__named *place = unit->places.first; place != NULL; place = place->next) {
+        for (int state = 1; state < TASKQ_STATE_COUNT; state++) {
+            if (place->delta[state] != 0) {
+                taskq__pg_row_text(&params, place->queue);
+                taskq__pg_row_int(&params, state);
+                taskq__pg_row_int(&params, place->delta[state]);
+            }
+        }
+    }
+    return ask_rows(unit, TASKQ__PG_SQL_BATCH_COUNT, &params, err);
+}
+
+taskq_status taskq__pg_write(taskq__pg_unit *unit, taskq_error *err)
+{
+    taskq_status status = write_deleted(unit, err);
+    if (status == TASKQ_OK) {
+        status = write_changed(unit, err);
+    }
+    if (status == TASKQ_OK) {
+        status = taskq__pg_write_side(unit, err);
+    }
+    if (status == TASKQ_OK) {
+        status = write_made(unit, err);
+    }
+    return status == TASKQ_OK ? write_counters(unit, err) : status;
+}
