@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Makes manual pages (scdoc's source) and completions from the programs' own tables of options.
 
-    generate.py page TEMPLATE TABLES VERSION     the template with its @OPTIONS PROGRAM@ and @COMMAND NAME@ lines filled in
-    generate.py bash|zsh|fish PROGRAM TABLES     a completion; all on standard output
+    generate.py page TEMPLATE TABLES VERSION [SCDOC]     the template with its @OPTIONS PROGRAM@ and @COMMAND NAME@ lines filled in,
+                                                         and with the program scdoc made a page for man
+    generate.py bash|zsh|fish PROGRAM TABLES             a completion; all on standard output
 
 TABLES is what describe.c prints. A template that leaves a subcommand out, or names one that there is not, is an error.
 """
 import json
 import re
+import subprocess
 import sys
 
 FIXED = [
@@ -79,7 +81,7 @@ def fill(template, tables, version):
     commands = {command["name"]: command for program in tables for command in program["commands"]}
     left = set(commands) if "@COMMAND " in template else set()
     out = []
-    keep = True
+    keep, literal = True, False
     for line in template.replace("@VERSION@", version).splitlines():
         found = re.fullmatch(r"@(OPTIONS|COMMAND) ([\w-]+)@", line)
         if line == "@END@":
@@ -88,8 +90,11 @@ def fill(template, tables, version):
             keep = line[4:-1] in commands
         elif not keep:
             continue
-        elif not found:
+        elif line == "```":
+            literal = not literal
             out.append(line)
+        elif not found:
+            out.append(line.replace("\\", "\\\\") if literal else line)  # scdoc takes escapes there, too
         elif found[1] == "OPTIONS":
             for option in options_of(program_named(tables, found[2])):
                 out += option_lines(option)
@@ -104,6 +109,12 @@ def fill(template, tables, version):
     if re.search(r"^@[A-Z]", "\n".join(out), re.MULTILINE):
         raise SystemExit("generate.py: a line of the template was not understood")
     return "\n".join(out) + "\n"
+
+
+def rendered(scdoc, source):
+    """The page in roff. That no word is to be broken has to be said behind the title, which sets it anew: a broken name cannot be searched."""
+    page = subprocess.run([scdoc], input=source, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return re.sub(r"^(\.TH .*)$", r"\1\n.nh", page, count=1, flags=re.MULTILINE)
 
 
 # ---- bash --------------------------------------------------------------------------------------------------------------------------
@@ -256,12 +267,13 @@ def fish(program):
     return "\n".join(lines) + "\n"
 
 
-def main(what, first, tables_path, version=None):
+def main(what, first, tables_path, version=None, scdoc=None):
     with open(tables_path, encoding="utf-8") as file:
         tables = json.load(file)
     if what == "page":
         with open(first, encoding="utf-8") as file:
-            sys.stdout.write(fill(file.read(), tables, version))
+            source = fill(file.read(), tables, version)
+        sys.stdout.write(rendered(scdoc, source) if scdoc else source)
     else:
         sys.stdout.write({"bash": bash, "zsh": zsh, "fish": fish}[what](program_named(tables, first)))
 

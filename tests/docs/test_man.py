@@ -60,13 +60,26 @@ class Pages(unittest.TestCase):
                 self.assertRegex(of[command], rf"(?m)^ +(-\w, )?{option}\b", command)
 
     def test_every_function_of_the_library_stands_in_a_page_of_section_3(self):
-        told = "".join(rendered(page)[0] for page in pages() if page.suffix == ".3")
+        told = {name for page in pages() if page.suffix == ".3" for name in re.findall(r"\b(taskq_\w+)\(\)", rendered(page)[0])}
         source = pathlib.Path(os.environ["TASKQ_SOURCE_ROOT"]) / "include"
         for header in source.rglob("*.h"):
             if header.name == "postgres.h" and not (asked.MADE / "taskq-postgres.3").exists():
                 continue
             for name in re.findall(r"^TASKQ_API[^;{]*?\b(taskq_\w+)\s*\(", header.read_text(encoding="utf-8"), re.MULTILINE):
-                self.assertRegex(told, rf"\b{name}\(\)", header.name)
+                self.assertTrue(name in told, f"{header.name}: no page of section 3 in apps/man names {name}()")
+
+    def test_code_comes_through_as_it_was_written(self):
+        for page in pages():
+            text = rendered(page)[0]
+            for block in re.findall(r"^```\n(.*?)^```$", (GENERATE.parent / f"{page.name}.scd").read_text(), re.DOTALL | re.MULTILINE):
+                for line in block.splitlines():
+                    self.assertTrue(line.strip() in text, f"{page.name}: {line}")
+
+    def test_no_name_is_broken_at_the_end_of_a_line(self):
+        for page in pages():
+            shown = subprocess.run(["man", "--encoding=UTF-8", "--local-file", str(page)], capture_output=True, text=True, timeout=60,
+                                   env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "72", "MANPAGER": "cat"})
+            self.assertEqual([], re.findall(r"(?m)^.*\w\u2010$", re.sub(r".\x08", "", shown.stdout)), page.name)
 
     def test_a_page_names_only_pages_that_there_are(self):
         there = {(page.stem, page.suffix[1:]) for page in pages()} | {("fork", "2"), ("taskq-postgres", "3")}
