@@ -111,9 +111,12 @@ bool program_read_token(const char *program, const options *opts, char token[PRO
     return why == NULL;
 }
 
-void program_print_version(const char *program)
+void program_print_version(const char *program, const char *const *built_with)
 {
     printf("%s %s\n", program, taskq_version_string());
+    for (; *built_with != NULL; built_with++) {
+        printf("%s\n", *built_with);
+    }
 }
 
 size_t program_raise_descriptors(size_t wanted)

@@ -37,8 +37,8 @@ enum { PROGRAM_TOKEN_BYTES_MAX = 4096 };
  * that the process starts sees it. False: there is none to be had, and that has been said. The caller wipes it. */
 bool program_read_token(const char *program, const options *opts, char token[PROGRAM_TOKEN_BYTES_MAX]);
 
-/* "taskq-server 0.1.0" on standard output. */
-void program_print_version(const char *program);
+/* "taskq-server 0.1.0" on standard output, and a line for each part that it was built with, NULL being the last. */
+void program_print_version(const char *program, const char *const *built_with);
 
 /* As many descriptors as `wanted`, as far as the hard limit allows; how many there are now. */
 size_t program_raise_descriptors(size_t wanted);

@@ -7,6 +7,7 @@
 #include "common/options.h"
 #include "common/program.h"
 #include "common/tables.h"
+#include "version.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -252,7 +253,7 @@ static int run(const options *opts)
         return EXIT_DONE;
     }
     if (options_version_asked(opts)) {
-        program_print_version("taskq-server");
+        print_version();
         return EXIT_DONE;
     }
     if (options_switch(opts, "print-openapi")) {

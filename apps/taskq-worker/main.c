@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <taskq/client.h>
 #include <taskq/worker.h>
 
 enum { OTHER_DESCRIPTORS = 128, WAIT_MS_MAX = 60000 };
@@ -183,7 +184,7 @@ int main(int argc, char **argv)
         options_print_help(stdout, &taskq_worker_program);
         code = EXIT_DONE;
     } else if (options_version_asked(opts)) {
-        program_print_version("taskq-worker");
+        program_print_version("taskq-worker", (const char *const[]){taskq_client_built_with(), NULL});
         code = EXIT_DONE;
     } else if (options_positionals(opts, &(const char *const *){NULL}) > 0) {
         fprintf(stderr, "taskq-worker: takes options alone; see taskq-worker --help\n");

@@ -140,7 +140,7 @@ int main(int argc, char **argv)
         if (options_help_asked(opts)) {
             print_help(stdout);
         } else if (options_version_asked(opts)) {
-            program_print_version("taskq");
+            program_print_version("taskq", (const char *const[]){taskq_client_built_with(), NULL});
         } else if (options_positionals(opts, &words) > 0) {
             code = find_command(words[0]) != NULL ? cli_usage("the command comes first: taskq %s ...", words[0])
                                                   : cli_usage("there is no command \"%s\"; see taskq --help", words[0]);
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
     if (options_help_asked(opts)) {
         print_command_help(command);
     } else if (options_version_asked(opts)) {
-        program_print_version("taskq");
+        program_print_version("taskq", (const char *const[]){taskq_client_built_with(), NULL});
     } else {
         code = run_command(command, opts);
     }

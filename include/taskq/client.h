@@ -109,6 +109,9 @@ TASKQ_API taskq_status taskq_client_retry(taskq_client *client, int64_t id, task
 /** Delete an ended job. ENOTFOUND; ECONFLICT: it has not ended. */
 TASKQ_API taskq_status taskq_client_delete(taskq_client *client, int64_t id, taskq_error *err);
 
+/** What client and worker were built with, such as "libcurl 7.88.1". Static. */
+TASKQ_API const char *taskq_client_built_with(void);
+
 TASKQ_END_DECLS
 
 #endif

@@ -47,6 +47,9 @@ TASKQ_API taskq_status taskq_postgres_open(const taskq_postgres_options *options
 TASKQ_API taskq_status taskq_postgres_schema(const char *schema, int from, char *buffer, size_t buffer_bytes,
                                              size_t *needed, taskq_error *err);
 
+/** What it was built with, such as "libpq 15.12". Static. */
+TASKQ_API const char *taskq_postgres_built_with(void);
+
 TASKQ_END_DECLS
 
 #endif

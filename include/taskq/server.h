@@ -76,6 +76,9 @@ TASKQ_API taskq_text taskq_server_openapi(void);
  * the scheduler), free. Waits for drain_ms and seconds at most. NULL is fine. */
 TASKQ_API void taskq_server_stop(taskq_server *server);
 
+/** What it was built with, such as "civetweb 1.15, TLS by OpenSSL 3.0.16, IPv6", or "civetweb 1.15, no TLS, no IPv6". Static. */
+TASKQ_API const char *taskq_server_built_with(void);
+
 TASKQ_END_DECLS
 
 #endif

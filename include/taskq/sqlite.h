@@ -114,6 +114,9 @@ TASKQ_API taskq_status taskq_sqlite_enqueue_beside(struct sqlite3 *connection, c
 TASKQ_API taskq_status taskq_sqlite_check(const taskq_sqlite_options *options, char *summary, size_t summary_bytes,
                                           taskq_error *err);
 
+/** What it was built with, such as "SQLite 3.40.1". Static. */
+TASKQ_API const char *taskq_sqlite_built_with(void);
+
 TASKQ_END_DECLS
 
 #endif

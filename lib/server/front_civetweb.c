@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <taskq/server.h>
+
 #include "server/civetweb_unit.h"
 
 enum {
@@ -467,4 +469,13 @@ void taskq__front_stop(taskq__front *front)
     }
     taskq__front_pool_clear(&front->pool);
     taskq__free(front->options.allocator, front);
+}
+
+const char *taskq_server_built_with(void)
+{
+#if defined(TASKQ_CIVETWEB_SYSTEM)
+    return "civetweb " CIVETWEB_VERSION ", no TLS, no IPv6";
+#else
+    return "civetweb " CIVETWEB_VERSION ", TLS by OpenSSL " OPENSSL_VERSION_STR ", IPv6";
+#endif
 }

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include <taskq/client.h>
 #include <taskq/version.h>
 
 int64_t taskq__curl_now_ms(void)
@@ -170,4 +171,9 @@ void taskq__curl_set_method(CURL *easy, const char *method, taskq_text body)
     if (!post && (body.data != NULL || strcmp(method, "GET") != 0)) {
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
     }
+}
+
+const char *taskq_client_built_with(void)
+{
+    return "libcurl " LIBCURL_VERSION;
 }

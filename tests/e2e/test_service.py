@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the programs tell a service manager, on a real socket: that they serve, that they end, and that they live, for as long as they do."""
+"""What the programs tell of themselves: to a service manager, on a real socket, that they serve, that they end, and that they live, for as long
+as they do; to whoever asks, whether they are well and what they were built with."""
 import contextlib
 import os
 import re
@@ -15,7 +16,7 @@ import urllib.request
 
 import powercut
 from harness import Server, Worker, connect, fresh_folder
-from program import Program, executable
+from program import Program, executable, run
 
 WATCHDOG_MS = 600  # a beat is due every 300
 SILENCE_SECONDS = 2.0
@@ -206,6 +207,17 @@ class AWorker(unittest.TestCase):
         worker = self.start("--file-root", "/nonexistent")
         self.assertEqual(worker.program.wait(), 2)
         self.assertIsNone(self.manager.next(0))
+
+
+class Versions(unittest.TestCase):
+    def test_each_program_tells_what_it_was_built_with(self):
+        parts = {"TASKQ_SERVER": [r"SQLite 3\.\d+\.\d+", r"civetweb 1\.\d+, (TLS by OpenSSL 3\.\d+\.\d+, IPv6|no TLS, no IPv6)"],
+                 "TASKQ_WORKER": [r"libcurl \d+\.\d+\.\d+"], "TASKQ_CLI": [r"libcurl \d+\.\d+\.\d+"]}
+        for variable, wanted in parts.items():
+            first, *lines = run(variable, "--version").stdout.splitlines()
+            self.assertRegex(first, r"^taskq(-\w+)? \d+\.\d+\.\d+$")
+            for pattern in wanted:
+                self.assertTrue(any(re.fullmatch(pattern, line) for line in lines), (pattern, lines))
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def executables_run_where_they_were_installed(at):
     programs = sorted((at.prefix / "bin").iterdir()) if (at.prefix / "bin").exists() else []
     assert [program.name for program in programs] == ["taskq", "taskq-server", "taskq-worker"], programs
     for program in programs:
-        assert run(program, "--version", env=environment).strip().split()[-1].count(".") == 2, program
+        assert run(program, "--version", env=environment).splitlines()[0].split()[-1].count(".") == 2, program
 
 
 def built_files(at):

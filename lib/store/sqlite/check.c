@@ -121,3 +121,8 @@ taskq_status taskq_sqlite_check(const taskq_sqlite_options *given, char *summary
     }
     return status;
 }
+
+const char *taskq_sqlite_built_with(void)
+{
+    return "SQLite " SQLITE_VERSION;
+}
