@@ -61,6 +61,25 @@ START_TEST(a_due_walk_finds_both_kinds_of_time)
 }
 END_TEST
 
+START_TEST(a_due_walk_finds_run_at_and_backoff_at_their_times)
+{
+    taskq_new_job later = new_job("a");
+    later.has_run_at = true;
+    later.run_at_ms = contract.now.wall_ms + 5000;
+    const taskq_job *failing = running_job();
+    int64_t id = make(&later);
+    settle(TASKQ_EVENT_FAIL, failing->id, 2);
+    ck_assert_uint_eq(walk(TASKQ_WALK_DUE), 0);
+    pass(2000);
+    ck_assert_uint_eq(walk(TASKQ_WALK_DUE), 1);
+    assert_state(failing->id, TASKQ_STATE_QUEUED);
+    assert_state(id, TASKQ_STATE_SCHEDULED);
+    pass(3000);
+    ck_assert_uint_eq(walk(TASKQ_WALK_DUE), 1);
+    assert_state(id, TASKQ_STATE_QUEUED);
+}
+END_TEST
+
 START_TEST(a_wall_clock_that_jumps_ends_no_lease)
 {
     const taskq_job *job = running_job();
@@ -176,13 +195,17 @@ void contract_add_walks(Suite *suite)
     const TTest *const tests[] = {
         a_lost_lease_is_ended_and_comes_back_after_its_backoff,
         a_walk_takes_no_more_than_its_max,
-        a_due_walk_finds_both_kinds_of_time,
-        a_wall_clock_that_jumps_ends_no_lease,
+        a_due_walk_finds_run_at_and_backoff_at_their_times,
         retention_deletes_what_is_old_by_its_kind,
         retention_keeps_what_is_younger_than_the_cut,
         a_lost_attempt_that_was_the_last_fails_the_job,
         the_store_knows_what_is_due_after_a_restart,
         a_retention_walk_of_large_jobs_ends_before_its_max_and_says_so,
     };
+    /* A store with a clock of its own knows one time. */
+    const TTest *const of_two_times[] = {a_due_walk_finds_both_kinds_of_time, a_wall_clock_that_jumps_ends_no_lease};
     taskq_check_add(suite, tests, sizeof(tests) / sizeof(tests[0]), contract_setup, contract_teardown);
+    if (contract.opener->tick == NULL) {
+        taskq_check_add(suite, of_two_times, 2, contract_setup, contract_teardown);
+    }
 }

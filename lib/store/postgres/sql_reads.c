@@ -70,7 +70,7 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
                 "WHERE ($5::bigint IS NULL OR j.state = $5::bigint) AND ($6::text IS NULL OR j.queue = $6::text) "
                 "AND ($7::text IS NULL OR j.type = $7::text) AND ($8::text IS NULL OR j.batch = $8::text) "
                 "AND ($9::text IS NULL OR j.worker = $9::text) "
-                "AND ($10::text IS NULL OR strpos(' ' || p.tags || ' ', ' ' || $10::text || ' ') > 0) "
+                "AND ($10::text IS NULL OR $10::text = ANY (string_to_array(p.tags, ' '))) "
                 "AND ($11::text IS NULL OR strpos(p.payload, $11::text) > 0 OR strpos(e.text, $11::text) > 0)"
                 ") w WHERE coalesce(w.before, 0) < $4::bigint ORDER BY w.id DESC LIMIT $3::bigint"},
 
@@ -93,11 +93,11 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
                          "GROUP BY queue, state HAVING sum(n) <> 0"},
     /* Our own but the last few, and whoever's of an hour ago. */
     AT(FORGET_BATCHES) = {"forget_batches",
-                          "DELETE FROM @batches WHERE ctid = ANY (ARRAY("
+                          "DELETE FROM @batches WHERE ctid = ANY (ARRAY(SELECT own.ctid FROM "
                           "(SELECT ctid FROM @batches WHERE server = $1::bigint AND number < $2::bigint "
-                          "ORDER BY server, number LIMIT $3::bigint FOR UPDATE SKIP LOCKED) UNION ALL "
-                          "(SELECT ctid FROM @batches WHERE at < @now_ms() - 3600000 ORDER BY at LIMIT $3::bigint "
-                          "FOR UPDATE SKIP LOCKED)))"},
+                          "ORDER BY server, number LIMIT $3::bigint FOR UPDATE SKIP LOCKED) own UNION ALL "
+                          "SELECT old.ctid FROM (SELECT ctid FROM @batches WHERE at < (SELECT @now_ms()) - 3600000 "
+                          "ORDER BY at LIMIT $3::bigint FOR UPDATE SKIP LOCKED) old))"},
     /* Who keeps dead rows from being cleared away for longer than $1 ms, as far as this role may see. */
     AT(HELD_SNAPSHOT) =
         {"held_snapshot",
