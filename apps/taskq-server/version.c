@@ -8,7 +8,7 @@
 
 #include <taskq/server.h>
 #include <taskq/sqlite.h>
-#if defined(TASKQ_HAVE_POSTGRES)
+#if defined(TASKQ_WITH_POSTGRES)
 #include <taskq/postgres.h>
 #endif
 
@@ -16,7 +16,7 @@ void print_version(void)
 {
     const char *const parts[] = {
         taskq_sqlite_built_with(),
-#if defined(TASKQ_HAVE_POSTGRES)
+#if defined(TASKQ_WITH_POSTGRES)
         taskq_postgres_built_with(),
 #endif
         taskq_server_built_with(),
