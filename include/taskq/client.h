@@ -11,6 +11,8 @@
  * Statuses of every call: OK (2xx), EINVAL (422, or an argument), ESYNTAX (other 400s), ENOTFOUND, ECONFLICT, ESTALE, EDENIED (401, 403),
  * ELIMIT (413, 429, 431), EUNAVAIL (out of reach, 5xx), EUNKNOWN (sent, no answer came: repeat with the same idempotency key),
  * EPROTO (an answer that is not of this API), ENOMEM. err.text is the server's own explanation where it gave one, err.field its field.
+ * Fork: it belongs to the process that opened it. In a child every call gives EINVAL (or does nothing), and closing it there leaves all
+ * of it to the parent; its memory stays.
  */
 #ifndef TASKQ_CLIENT_H
 #define TASKQ_CLIENT_H

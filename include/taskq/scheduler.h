@@ -10,6 +10,8 @@
  * taskq_jobs_free, also after the scheduler is closed.
  * Failures: a call that fails changed nothing, except EUNKNOWN: it may have happened. Any call may give EINVAL (an argument; err.field
  * names it), ENOMEM, EBUSY, EUNAVAIL, EUNKNOWN, ESTORE, and ECANCELED once closing has begun; a comment lists only what is beyond that.
+ * Fork: it belongs to the process that opened it. In a child every call gives EINVAL (or does nothing), and closing it there leaves all
+ * of it to the parent; its memory stays.
  */
 #ifndef TASKQ_SCHEDULER_H
 #define TASKQ_SCHEDULER_H

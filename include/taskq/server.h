@@ -6,6 +6,8 @@
  * sweeps the host runs (taskq_scheduler_start).
  * Order to end: taskq_server_stop, taskq_scheduler_close, taskq_store_close.
  * Threads: start and stop from one thread; the rest from any.
+ * Fork: it belongs to the process that opened it. In a child every call gives EINVAL (or does nothing), and closing it there leaves all
+ * of it to the parent; its memory stays.
  */
 #ifndef TASKQ_SERVER_H
 #define TASKQ_SERVER_H

@@ -4,6 +4,9 @@
  *
  * Order: open the store, open the scheduler on it; close the scheduler, close the store. One scheduler a store.
  * Threads: opening and closing by one thread while nobody else uses it; taskq_store_backup from any thread, beside a scheduler at work.
+ * Fork: it belongs to the process that opened it. In a child every call gives EINVAL (or does nothing), and closing it there leaves all
+ * of it to the parent; its memory stays. A store is opened after the fork, or by
+ * another program: a child whose parent had the file open cannot open it (EBUSY).
  */
 #ifndef TASKQ_STORE_H
 #define TASKQ_STORE_H

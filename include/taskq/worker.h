@@ -12,6 +12,8 @@
  * signal handler, everything else from one thread at a time. Handlers run on the pool's threads (run, step), or on the caller's (execute).
  * Ownership: a handler's job and everything in it is borrowed until the handler returns. What a handler hands over (result, error) is
  * copied before the function returns.
+ * Fork: it belongs to the process that opened it. In a child every call gives EINVAL (or does nothing), and closing it there leaves all
+ * of it to the parent; its memory stays. A handler's child has nothing to say about the job: there taskq_run_should_stop gives LOST.
  */
 #ifndef TASKQ_WORKER_H
 #define TASKQ_WORKER_H

@@ -187,7 +187,7 @@ static void make_host_loop(taskq_scheduler *scheduler)
 
 int taskq_scheduler_fd(taskq_scheduler *scheduler)
 {
-    if (!scheduler) {
+    if (!scheduler || taskq__process_is_other(&scheduler->process)) {
         return -1;
     }
     pthread_mutex_lock(&scheduler->loop_lock);
@@ -265,7 +265,7 @@ taskq_status taskq_scheduler_start(taskq_scheduler *scheduler, taskq_error *err)
 
 void taskq_scheduler_stop(taskq_scheduler *scheduler)
 {
-    if (!scheduler) {
+    if (!scheduler || taskq__process_is_other(&scheduler->process)) {
         return;
     }
     pthread_mutex_lock(&scheduler->loop_lock);

@@ -29,6 +29,10 @@
 
 taskq_status taskq__scheduler_enter(taskq_scheduler *scheduler, taskq_error *err)
 {
+    taskq_status status = taskq__process_check(&scheduler->process, "scheduler", err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     uint32_t before = atomic_fetch_add_explicit(&scheduler->under_way, 1, memory_order_acquire);
     if (before & UNDER_WAY_SHUT) {
         taskq__scheduler_leave(scheduler);
@@ -124,6 +128,7 @@ static taskq_status open_checked(const taskq_scheduler_options *options, taskq_s
         return taskq__fail_memory(err);
     }
     scheduler->allocator = options->allocator;
+    taskq__process_begin(&scheduler->process);
     scheduler->store = options->store;
     scheduler->log = options->log;
     scheduler->sweep_interval_ms = options->sweep_interval_ms ? options->sweep_interval_ms : SWEEP_INTERVAL_MS;
@@ -146,6 +151,7 @@ static taskq_status open_checked(const taskq_scheduler_options *options, taskq_s
     };
     taskq_status status = open_parts(scheduler, &line, err);
     if (status != TASKQ_OK) {
+        taskq__process_end(&scheduler->process);
         taskq__free(&options->allocator, scheduler);
         return status;
     }
@@ -168,7 +174,7 @@ taskq_status taskq_scheduler_open(const taskq_scheduler_options *options, taskq_
 
 void taskq_scheduler_shut(taskq_scheduler *scheduler)
 {
-    if (scheduler) {
+    if (scheduler && !taskq__process_is_other(&scheduler->process)) {
         atomic_fetch_or_explicit(&scheduler->under_way, UNDER_WAY_SHUT, memory_order_acq_rel);
         taskq__line_shut(scheduler->line);
     }
@@ -177,6 +183,10 @@ void taskq_scheduler_shut(taskq_scheduler *scheduler)
 void taskq_scheduler_close(taskq_scheduler *scheduler)
 {
     if (!scheduler) {
+        return;
+    }
+    if (taskq__process_is_other(&scheduler->process)) {
+        (void)close(scheduler->wake_fd); /* the rest of it are locks and threads of the parent's */
         return;
     }
     taskq_scheduler_shut(scheduler);
@@ -193,6 +203,7 @@ void taskq_scheduler_close(taskq_scheduler *scheduler)
     taskq__loop_free_host(scheduler);
     (void)close(scheduler->wake_fd);
     pthread_mutex_destroy(&scheduler->loop_lock);
+    taskq__process_end(&scheduler->process);
     taskq_allocator allocator = scheduler->allocator;
     taskq__free(&allocator, scheduler);
 }
@@ -201,6 +212,10 @@ taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_schedu
 {
     if (!scheduler || !out || out->struct_size < sizeof(*out)) {
         return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler, or no place for its figures");
+    }
+    taskq_status status = taskq__process_check(&scheduler->process, "scheduler", err);
+    if (status != TASKQ_OK) {
+        return status;
     }
     taskq__line_counts counts = taskq__line_read_counts(scheduler->line);
     out->commits = counts.commits;

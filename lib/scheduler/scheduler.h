@@ -8,6 +8,7 @@
 #include <taskq/scheduler.h>
 
 #include "core/jobs.h"
+#include "core/process.h"
 #include "scheduler/commit.h"
 #include "scheduler/stats.h"
 #include "store/store.h"
@@ -15,6 +16,7 @@
 typedef struct taskq__loop taskq__loop;
 
 struct taskq_scheduler {
+    taskq__process process;
     taskq_allocator allocator;
     taskq_store *store;
     taskq_log log;
@@ -40,7 +42,7 @@ struct taskq_scheduler {
     taskq__loop *_Atomic host; /* of the host's own loop; made once, with loop_lock held */
 };
 
-/* Every public call is between these two. ECANCELED once it is shut; then there is nothing to leave. */
+/* Every public call is between these two. EINVAL in a forked child, ECANCELED once it is shut; then there is nothing to leave. */
 taskq_status taskq__scheduler_enter(taskq_scheduler *scheduler, taskq_error *err);
 void taskq__scheduler_leave(taskq_scheduler *scheduler);
 

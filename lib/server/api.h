@@ -6,6 +6,7 @@
 #ifndef TASKQ_SERVER_API_H
 #define TASKQ_SERVER_API_H
 
+#include "core/process.h"
 #include "core/rng.h"
 #include "core/scan.h"
 #include "server/audit.h"
@@ -19,6 +20,7 @@
 #include <taskq/server.h>
 
 struct taskq_server {
+    taskq__process process;
     taskq_allocator allocator;
     taskq_scheduler *scheduler;
     taskq_log log;

@@ -161,5 +161,7 @@ void taskq__front_leave(taskq__front *front, int64_t wait_ms);
  * long at most. */
 void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_t wait_ms);
 void taskq__front_stop(taskq__front *front);
+/* In a forked child: its copies of the listening sockets go, so that it does not keep the ports; nothing else is touched. */
+void taskq__front_forked(taskq__front *front);
 
 #endif

@@ -458,6 +458,17 @@ void taskq__front_drain(taskq__front *front, const _Atomic uint32_t *but, int64_
     taskq__front_pool_drain(&front->pool, but, wait_ms);
 }
 
+void taskq__front_forked(taskq__front *front)
+{
+#if !defined(TASKQ_CIVETWEB_SYSTEM)
+    for (unsigned i = 0; i < front->context->num_listening_sockets; i++) {
+        (void)close(front->context->listening_sockets[i].sock);
+    }
+#else
+    (void)front; /* the system's library does not show them */
+#endif
+}
+
 void taskq__front_stop(taskq__front *front)
 {
     wake_acceptor(front->context);

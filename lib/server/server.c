@@ -293,6 +293,7 @@ static void free_server(taskq_server *server, bool has_auth)
         taskq__auth_close(&server->auth);
     }
     pthread_mutex_destroy(&server->ready_lock);
+    taskq__process_end(&server->process);
     taskq_allocator allocator = server->allocator;
     taskq__free(&allocator, server);
 }
@@ -324,8 +325,10 @@ static taskq_server *new_server(const taskq_server_options *options, const taskq
         return NULL;
     }
     server->allocator = options->allocator;
+    taskq__process_begin(&server->process);
     taskq__rng_init(&server->rng, 0);
     if (!init_tables(server, config)) {
+        taskq__process_end(&server->process);
         taskq__free(&options->allocator, server);
         return NULL;
     }
@@ -352,6 +355,11 @@ taskq_status taskq_server_start(const taskq_server_options *given, taskq_server 
     }
     if (options.scheduler == NULL || out == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "a scheduler is needed, and somewhere to put the server");
+    }
+    taskq_scheduler_stats stats = {.struct_size = sizeof(stats)};
+    status = taskq_scheduler_read_stats(options.scheduler, &stats, err);
+    if (status != TASKQ_OK) {
+        return status; /* a forked child cannot serve what its parent has open */
     }
     taskq_server *server = new_server(&options, &config);
     if (server == NULL) {
@@ -380,7 +388,11 @@ taskq_status taskq_server_reload(taskq_server *server, taskq_error *err)
 {
     taskq_error first = TASKQ_ERROR_INIT;
     taskq_error second = TASKQ_ERROR_INIT;
-    taskq_status status = taskq__auth_reload(&server->auth, &first);
+    taskq_status status = taskq__process_check(&server->process, "server", err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    status = taskq__auth_reload(&server->auth, &first);
     taskq_status other = server->tls != NULL ? taskq__tls_reload(server->tls, &second) : TASKQ_OK;
     if (status == TASKQ_OK && other == TASKQ_OK) {
         return TASKQ_OK;
@@ -397,6 +409,10 @@ const char *taskq_server_url(const taskq_server *server, uint32_t index)
 void taskq_server_stop(taskq_server *server)
 {
     if (server == NULL) {
+        return;
+    }
+    if (taskq__process_is_other(&server->process)) {
+        taskq__front_forked(server->front);
         return;
     }
     server->stopping = true;

@@ -3,6 +3,7 @@
 #ifndef TASKQ_STORE_OPS_H
 #define TASKQ_STORE_OPS_H
 
+#include "core/process.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -11,6 +12,7 @@ struct taskq_store {
     taskq_allocator allocator;
     const taskq_store_ops *ops;
     void *self;
+    taskq__process process;
     _Atomic(const taskq__owner *) owner; /* NULL: no scheduler is open on it */
 };
 

@@ -41,6 +41,7 @@ taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, const task
     store->allocator = allocator == NULL ? (taskq_allocator)TASKQ_ALLOCATOR_INIT : *allocator;
     store->ops = ops;
     store->self = self;
+    taskq__process_begin(&store->process);
     atomic_init(&store->owner, NULL);
     *out = store;
     return TASKQ_OK;
@@ -48,11 +49,24 @@ taskq_status taskq_store_make(const taskq_store_ops *ops, void *self, const task
 
 void taskq_store_close(taskq_store *store)
 {
-    if (store != NULL) {
-        taskq_allocator allocator = store->allocator;
-        store->ops->close(store->self);
-        taskq__free(&allocator, store);
+    if (store == NULL) {
+        return;
     }
+    if (taskq__process_is_other(&store->process)) {
+        if (TASKQ__HAS(store->ops, forked)) {
+            store->ops->forked(store->self);
+        }
+        return;
+    }
+    taskq_allocator allocator = store->allocator;
+    store->ops->close(store->self);
+    taskq__process_end(&store->process);
+    taskq__free(&allocator, store);
+}
+
+taskq_status taskq__store_check(const taskq_store *store, taskq_error *err)
+{
+    return taskq__process_check(&store->process, "store", err);
 }
 
 const char *taskq_store_name(const taskq_store *store)
@@ -65,6 +79,10 @@ taskq_status taskq_store_backup(taskq_store *store, const char *path, taskq_prog
 {
     if (store == NULL || path == NULL || path[0] == '\0') {
         return taskq__fail(err, TASKQ_EINVAL, "a backup needs a store and the path of a file");
+    }
+    taskq_status status = taskq__store_check(store, err);
+    if (status != TASKQ_OK) {
+        return status;
     }
     if (!TASKQ__HAS(store->ops, backup)) {
         return taskq__fail(err, TASKQ_EINVAL, "the store %s has no backup of its own", store->ops->name);
@@ -253,6 +271,10 @@ taskq_status taskq__store_announce(taskq_store *store, const taskq_ready *ready,
 taskq_status taskq__store_own(taskq_store *store, const taskq__owner *owner, taskq_error *err)
 {
     const taskq__owner *none = NULL;
+    taskq_status status = taskq__store_check(store, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     if (!atomic_compare_exchange_strong(&store->owner, &none, owner)) {
         return taskq__fail(err, TASKQ_EBUSY, "another scheduler is open on this store");
     }

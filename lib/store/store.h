@@ -6,6 +6,9 @@
 #include <taskq/store.h>
 #include <taskq/sys/store.h>
 
+/* EINVAL: it was opened by the process that this one was forked from. */
+taskq_status taskq__store_check(const taskq_store *store, taskq_error *err);
+
 /* What the scheduler must know before it plans a batch: TASKQ_STORE_OWN_CLOCK, TASKQ_STORE_SHARED. */
 uint32_t taskq__store_flags(const taskq_store *store);
 
@@ -52,7 +55,7 @@ typedef struct taskq__owner {
     uint64_t (*random)(void *user);
 } taskq__owner;
 
-/* Taken by a scheduler when it is opened, given up (NULL) when it is closed. EBUSY: another has it. */
+/* Taken by a scheduler when it is opened, given up (NULL) when it is closed. EBUSY: another has it; EINVAL in a forked child. */
 taskq_status taskq__store_own(taskq_store *store, const taskq__owner *owner, taskq_error *err);
 void taskq__store_disown(taskq_store *store);
 const taskq__owner *taskq__store_owner(taskq_store *store); /* NULL: none */

@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "core/arena.h"
 #include "core/fail.h"
+#include "core/process.h"
 #include "core/scan.h"
 #include "core/sized.h"
 #include "core/text.h"
@@ -34,6 +35,7 @@ enum {
 };
 
 struct taskq_client {
+    taskq__process process;
     taskq_allocator allocator;
     taskq__servers servers;
     taskq_log log; /* nowhere */
@@ -80,6 +82,7 @@ taskq_status taskq_client_open(const taskq_client_options *from, taskq_client **
     }
     taskq__http_identity identity = {options.token, options.ca_file, options.cert_file, options.key_file};
     client->allocator = options.allocator;
+    taskq__process_begin(&client->process);
     client->timeout_ms = timeout_ms;
     client->home_pause_ms = HOME_BASE_MS / 2;
     client->reply_bytes_max = options.reply_bytes_max == 0 ? REPLY_BYTES_MAX_DEFAULT : options.reply_bytes_max;
@@ -97,6 +100,11 @@ taskq_status taskq_client_open(const taskq_client_options *from, taskq_client **
     return TASKQ_OK;
 }
 
+taskq_status taskq__client_check(const taskq_client *client, taskq_error *err)
+{
+    return taskq__process_check(&client->process, "client", err);
+}
+
 const taskq_allocator *taskq__client_allocator(const taskq_client *client)
 {
     return &client->allocator;
@@ -110,7 +118,8 @@ void taskq__client_draw_key(taskq_client *client, char out[TASKQ__DRAWN_KEY_BYTE
 
 void taskq_client_close(taskq_client *client)
 {
-    if (client != NULL) {
+    if (client != NULL && !taskq__process_is_other(&client->process)) {
+        taskq__process_end(&client->process);
         taskq__http_close(client->http);
         taskq__servers_clear(&client->servers);
         taskq_allocator allocator = client->allocator;
@@ -411,11 +420,15 @@ static bool is_idempotency_key(const char *key)
 taskq_status taskq__client_send(taskq_client *client, const taskq__question *q, taskq_reply *reply, taskq_error *err)
 {
     taskq__http_reply got;
+    taskq_status status = taskq__client_check(client, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     if (q->key != NULL && !is_idempotency_key(q->key)) {
         return taskq__fail(err, TASKQ_EINVAL, "an idempotency key is 1 to %d visible ASCII characters", KEY_BYTES_MAX);
     }
     taskq__http_reply_init(&got);
-    taskq_status status = exchange(client, q, &got, err);
+    status = exchange(client, q, &got, err);
     hand_over(client, &got, reply);
     taskq__http_reply_clear(&got);
     return status;

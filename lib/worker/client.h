@@ -16,6 +16,8 @@ typedef struct taskq__question {
 
 /* As taskq_client_request. */
 taskq_status taskq__client_send(taskq_client *client, const taskq__question *q, taskq_reply *reply, taskq_error *err);
+/* EINVAL: in a child of the process that opened it. */
+taskq_status taskq__client_check(const taskq_client *client, taskq_error *err);
 const taskq_allocator *taskq__client_allocator(const taskq_client *client);
 void taskq__client_draw_key(taskq_client *client, char out[TASKQ__DRAWN_KEY_BYTES]);
 int64_t taskq__client_now_ms(void); /* any origin, never back */

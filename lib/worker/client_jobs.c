@@ -68,8 +68,12 @@ taskq_status taskq_client_enqueue(taskq_client *client, const taskq_new_job *job
     if (client == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "a client is required");
     }
+    taskq_status status = taskq__client_check(client, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     taskq__buf_init(&body, taskq__client_allocator(client), BODY_BYTES_MAX);
-    taskq_status status = write_job(&body, job, err);
+    status = write_job(&body, job, err);
     if (status == TASKQ_OK) {
         status = send_jobs(client, &body, idempotency_key, job->traceparent, to, err);
     }
@@ -128,8 +132,12 @@ taskq_status taskq_client_enqueue_many(taskq_client *client, const taskq_new_job
     if (client == NULL || jobs == NULL || count == 0 || count > TASKQ_ENQUEUE_JOBS_MAX) {
         return taskq__fail(err, TASKQ_EINVAL, "a client and 1 to %d jobs are required", TASKQ_ENQUEUE_JOBS_MAX);
     }
+    taskq_status status = taskq__client_check(client, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     taskq__buf_init(&body, taskq__client_allocator(client), BODY_BYTES_MAX);
-    taskq_status status = write_jobs(&body, jobs, count, err);
+    status = write_jobs(&body, jobs, count, err);
     if (status == TASKQ_OK) {
         status = send_jobs(client, &body, NULL, common_traceparent(jobs, count), &reply, err);
     }

@@ -10,6 +10,7 @@
 #define TASKQ_WORKER_CORE_H
 
 #include "core/log.h"
+#include "core/process.h"
 #include "core/rng.h"
 #include "core/scan.h"
 #include "worker/breaker.h"
@@ -129,6 +130,7 @@ typedef struct taskq__heart {
 } taskq__heart;
 
 struct taskq_worker {
+    taskq__process process;
     taskq_allocator allocator;
     char *id, *host;
     char *queues; /* comma-separated, as they are sent */
@@ -164,6 +166,8 @@ struct taskq_worker {
     _Atomic uint64_t claimed, succeeded, failed, released, lost, report_retries;
 };
 
+/* EINVAL: in a child of the process that opened it. */
+taskq_status taskq__worker_check(const taskq_worker *worker, taskq_error *err);
 int64_t taskq__worker_now_ms(const taskq_worker *worker);
 /* With all signals blocked in it: a host's signals are for the host's threads. */
 bool taskq__thread_make(pthread_t *thread, void *(*body)(void *), void *user);

@@ -199,7 +199,8 @@ taskq_status taskq_worker_step(taskq_worker *worker, int64_t *next_in_ms, taskq_
         return taskq__fail(err, TASKQ_EINVAL, "a worker and a place for the time are required");
     }
     int64_t in_ms = 0;
-    taskq_status status = begin_pool(worker, err);
+    taskq_status status = taskq__worker_check(worker, err);
+    status = status == TASKQ_OK ? begin_pool(worker, err) : status;
     if (status == TASKQ_OK) {
         status = advance(worker, DO_ALL, &in_ms, err);
     }
@@ -247,6 +248,10 @@ taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wai
             "a worker, a limit of at least 1, a wait of 0 to %d ms and a place for the count are required",
             TASKQ__POLL_WAIT_MS_MAX);
     }
+    taskq_status status = taskq__worker_check(worker, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     if (worker->handler_count == 0) {
         return taskq__fail(err, TASKQ_EINVAL, "the worker has no handler: register one first");
     }
@@ -263,7 +268,7 @@ taskq_status taskq_worker_poll(taskq_worker *worker, uint32_t limit, int64_t wai
     for (;;) {
         int64_t left_ms = until_ms - taskq__worker_now_ms(worker), next_in_ms = 0;
         worker->ask_wait_ms = left_ms > 0 ? left_ms : 0;
-        taskq_status status = advance(worker, DO_CLAIM | DO_BEAT, &next_in_ms, err);
+        status = advance(worker, DO_CLAIM | DO_BEAT, &next_in_ms, err);
         if (status != TASKQ_OK) {
             return status;
         }
@@ -301,12 +306,16 @@ static void *beat(void *user)
 
 taskq_status taskq_worker_execute(taskq_worker *worker, taskq_error *err)
 {
+    taskq_status status = worker == NULL ? TASKQ_OK : taskq__worker_check(worker, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     taskq__task *task = worker == NULL ? NULL : taskq__tasks_first_waiting(worker);
     if (task == NULL) {
         return taskq__fail(err, worker == NULL ? TASKQ_EINVAL : TASKQ_ENOTFOUND, "no job is waiting: poll first");
     }
     if (task->handler->start != NULL) {
-        taskq_status status = make_pool(worker, err);
+        status = make_pool(worker, err);
         if (status == TASKQ_OK) {
             taskq__task_start(task);
         }
@@ -364,6 +373,10 @@ taskq_status taskq_worker_report(taskq_worker *worker, taskq_error *err)
 {
     if (worker == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "a worker is required");
+    }
+    taskq_status status = taskq__worker_check(worker, err);
+    if (status != TASKQ_OK) {
+        return status;
     }
     return taskq__worker_flush(worker, REPORT_PATIENCE_MS) ? TASKQ_OK : no_server(worker, err);
 }

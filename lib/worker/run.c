@@ -8,6 +8,7 @@
 
 #include "core/alloc.h"
 #include "core/fail.h"
+#include "core/process.h"
 #include "core/scan.h"
 #include "core/text.h"
 #include "wire/emit.h"
@@ -28,6 +29,7 @@
 enum { RESULT_BYTES_MAX = 16 << 20, MESSAGE_BYTES_MAX = 8192, LOG_LINE_BYTES_MAX = 16384 };
 
 struct taskq_run {
+    taskq__process process;
     taskq_allocator allocator; /* a copy: it may outlive its worker */
     taskq_job job;
     taskq_arena *arena;
@@ -81,7 +83,8 @@ static void fill_gaps(taskq_job *job)
     job->lease_ms = job->lease_ms < TASKQ_LEASE_MS_MIN ? TASKQ_LEASE_MS_MIN : job->lease_ms;
 }
 
-taskq_status taskq__run_open(const taskq_allocator *a, taskq_text job_json, taskq_run **out, taskq_error *err)
+taskq_status taskq__run_open(const taskq_allocator *a, const taskq__process *process, taskq_text job_json,
+                             taskq_run **out, taskq_error *err)
 {
     taskq_run *run = taskq__alloc(a, sizeof(*run));
     if (run == NULL) {
@@ -97,6 +100,11 @@ taskq_status taskq__run_open(const taskq_allocator *a, taskq_text job_json, task
     pthread_mutex_init(&run->lock, NULL);
     pthread_cond_init(&run->stopped, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    if (process != NULL) {
+        taskq__process_share(&run->process, process);
+    } else {
+        taskq__process_begin(&run->process);
+    }
     run->fd = -1;
     run->retry_in_ms = -1;
     taskq__buf_init(&run->message, a, MESSAGE_BYTES_MAX);
@@ -133,6 +141,7 @@ void taskq__run_close(taskq_run *run)
     taskq__arena_free(run->arena);
     pthread_cond_destroy(&run->stopped);
     pthread_mutex_destroy(&run->lock);
+    taskq__process_end(&run->process);
     taskq_allocator allocator = run->allocator;
     taskq__free(&allocator, run);
 }
@@ -277,11 +286,14 @@ const taskq_job *taskq_run_job(const taskq_run *run)
 
 taskq_run_reason taskq_run_should_stop(const taskq_run *run)
 {
-    return (taskq_run_reason)atomic_load(&run->reason);
+    return taskq__process_is_other(&run->process) ? TASKQ_RUN_LOST : (taskq_run_reason)atomic_load(&run->reason);
 }
 
 taskq_run_reason taskq_run_sleep(taskq_run *run, int64_t ms)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return TASKQ_RUN_LOST;
+    }
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     ms = ms < 0 ? 0 : ms > TASKQ_DELAY_MS_MAX ? TASKQ_DELAY_MS_MAX : ms;
@@ -299,6 +311,9 @@ taskq_run_reason taskq_run_sleep(taskq_run *run, int64_t ms)
 
 int taskq_run_fd(taskq_run *run)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return -1;
+    }
     pthread_mutex_lock(&run->lock);
     if (run->fd < 0) {
         run->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -324,6 +339,9 @@ static void set_text(taskq__buf *buf, taskq_text text, size_t chars_max)
 
 void taskq_run_progress(taskq_run *run, double percent, const char *message)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return;
+    }
     pthread_mutex_lock(&run->lock);
     run->percent = isnan(percent) || percent < 0 ? 0 : percent > 100 ? 100 : percent;
     set_text(&run->message, message == NULL ? (taskq_text){NULL, 0} : taskq_text_of(message),
@@ -334,6 +352,9 @@ void taskq_run_progress(taskq_run *run, double percent, const char *message)
 
 void taskq_run_log(taskq_run *run, const char *format, ...)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return;
+    }
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
@@ -365,6 +386,9 @@ void taskq_run_log(taskq_run *run, const char *format, ...)
 
 taskq_status taskq_run_result(taskq_run *run, taskq_text json)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return TASKQ_EINVAL;
+    }
     if (json.size > RESULT_BYTES_MAX) {
         return TASKQ_ELIMIT;
     }
@@ -383,6 +407,9 @@ taskq_status taskq_run_result(taskq_run *run, taskq_text json)
 
 taskq_status taskq_run_fail(taskq_run *run, const char *code, const char *format, ...)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return TASKQ_EINVAL;
+    }
     char message[MESSAGE_BYTES_MAX / 2];
     va_list arguments;
     va_start(arguments, format);
@@ -398,6 +425,9 @@ taskq_status taskq_run_fail(taskq_run *run, const char *code, const char *format
 
 void taskq_run_end(taskq_run *run, taskq_status status)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return;
+    }
     pthread_mutex_lock(&run->lock);
     bool ours = run->abandoned;
     taskq__run_ended_fn *ended = run->ended;
@@ -422,6 +452,9 @@ taskq_status taskq__run_bad_payload(taskq_run *run, const taskq_error *err)
 
 void taskq_run_no_retry(taskq_run *run)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return;
+    }
     pthread_mutex_lock(&run->lock);
     run->no_retry = true;
     pthread_mutex_unlock(&run->lock);
@@ -429,6 +462,9 @@ void taskq_run_no_retry(taskq_run *run)
 
 void taskq_run_retry_in(taskq_run *run, int64_t delay_ms)
 {
+    if (taskq__process_is_other(&run->process)) {
+        return;
+    }
     pthread_mutex_lock(&run->lock);
     run->retry_in_ms = delay_ms < 0 ? 0 : delay_ms > TASKQ_DELAY_MS_MAX ? TASKQ_DELAY_MS_MAX : delay_ms;
     pthread_mutex_unlock(&run->lock);

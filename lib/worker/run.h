@@ -9,11 +9,13 @@
 
 #include "core/arena.h"
 #include "core/buf.h"
+#include "core/process.h"
 
 #include <taskq/worker.h>
 
-/* A run of the job in this JSON object, as a server sends it; the text is copied, the allocator borrowed. ESYNTAX, EINVAL (no job of ours), ENOMEM. */
-taskq_status taskq__run_open(const taskq_allocator *a, taskq_text job_json, taskq_run **out, taskq_error *err);
+/* A run of the job in this JSON object, as a server sends it; `process` NULL: a run of this process; the text is copied, the allocator borrowed. ESYNTAX, EINVAL (no job of ours), ENOMEM. */
+taskq_status taskq__run_open(const taskq_allocator *a, const taskq__process *process, taskq_text job_json,
+                             taskq_run **out, taskq_error *err);
 void taskq__run_close(taskq_run *run); /* NULL is fine */
 
 /* For what a handler needs while it runs, and as long as the worker is open. */

@@ -94,7 +94,7 @@ static taskq__task *new_task(taskq_worker *worker, taskq_text json, taskq_error 
     taskq__buf_init(&task->report, &worker->allocator, REPORT_BYTES_MAX);
     taskq_status status = taskq__buf_reserve(&task->report, REPORT_BYTES_KEPT) ? TASKQ_OK : taskq__fail_memory(err);
     if (status == TASKQ_OK) {
-        status = taskq__run_open(&worker->allocator, json, &task->run, err);
+        status = taskq__run_open(&worker->allocator, &worker->process, json, &task->run, err);
     }
     if (status != TASKQ_OK) {
         free_task(worker, task);

@@ -148,6 +148,11 @@ void taskq__transport_close(taskq__transport *transport)
     taskq__free(transport->allocator, transport);
 }
 
+void taskq__transport_forked(taskq__transport *transport)
+{
+    (void)close(transport->epoll_fd);
+}
+
 int taskq__transport_fd(const taskq__transport *transport)
 {
     return transport->epoll_fd;

@@ -130,6 +130,8 @@ taskq_status taskq__transport_open(const taskq_allocator *a, const taskq__http_i
                                    taskq__transport **out, taskq_error *err);
 /* Unfinished exchanges end without a callback. NULL is fine. */
 void taskq__transport_close(taskq__transport *transport);
+/* In a forked child: its copies of descriptors go, nothing else is touched. */
+void taskq__transport_forked(taskq__transport *transport);
 int taskq__transport_fd(const taskq__transport *transport); /* readable: step has something to do */
 
 /* Begins an exchange; nothing waits. `out` may be NULL. */

@@ -149,6 +149,7 @@ taskq_status taskq_worker_open(const taskq_worker_options *from, taskq_worker **
         return taskq__fail_memory(err);
     }
     worker->allocator = options.allocator;
+    taskq__process_begin(&worker->process);
     worker->epoll_fd = worker->wake_fd = -1;
     worker->log = options.log;
     worker->clock = options.clock;
@@ -222,7 +223,8 @@ static taskq_status handle(taskq_worker *worker, const char *type, const taskq__
     if (worker == NULL || type == NULL || (handler->fn == NULL && handler->start == NULL)) {
         return taskq__fail(err, TASKQ_EINVAL, "a worker, a type and a handler are required");
     }
-    taskq_status status = check_type(worker, type, err);
+    taskq_status status = taskq__worker_check(worker, err);
+    status = status != TASKQ_OK ? status : check_type(worker, type, err);
     status = status != TASKQ_OK ? status : add_type(worker, type, err);
     if (status == TASKQ_OK) {
         taskq__handler *added = &worker->handlers[worker->handler_count++];
@@ -259,6 +261,9 @@ taskq_status taskq_worker_handle_async(taskq_worker *worker, const char *type, t
 
 void taskq_worker_stop(taskq_worker *worker)
 {
+    if (taskq__process_is_other(&worker->process)) {
+        return; /* the descriptor would wake the parent's */
+    }
     int saved = errno; /* it may be called from a signal handler */
     uint64_t one = 1;
     atomic_fetch_add(&worker->stops, 1);
@@ -302,6 +307,12 @@ void taskq_worker_close(taskq_worker *worker)
     if (worker == NULL) {
         return;
     }
+    if (taskq__process_is_other(&worker->process)) {
+        taskq__transport_forked(worker->transport);
+        (void)close(worker->epoll_fd);
+        (void)close(worker->wake_fd);
+        return;
+    }
     if (worker->transport != NULL && (worker->first != NULL || worker->pool_made || worker->claim.limit > 0)) {
         give_back(worker);
     }
@@ -326,6 +337,7 @@ void taskq_worker_close(taskq_worker *worker)
     if (worker->wake_fd >= 0) {
         close(worker->wake_fd);
     }
+    taskq__process_end(&worker->process);
     taskq_allocator allocator = worker->allocator;
     taskq__free(&allocator, worker->id);
     taskq__free(&allocator, worker->host);
@@ -341,9 +353,14 @@ const taskq_allocator *taskq__worker_allocator(const taskq_worker *worker)
     return &worker->allocator;
 }
 
+taskq_status taskq__worker_check(const taskq_worker *worker, taskq_error *err)
+{
+    return taskq__process_check(&worker->process, "worker", err);
+}
+
 int taskq_worker_fd(const taskq_worker *worker)
 {
-    return worker->epoll_fd;
+    return taskq__process_is_other(&worker->process) ? -1 : worker->epoll_fd;
 }
 
 void taskq_worker_read_stats(const taskq_worker *worker, taskq_worker_stats *out)

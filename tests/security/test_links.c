@@ -53,7 +53,7 @@ static void make_tree(void)
     atomic_store(&over, false);
     atomic_store(&exchanges, 0);
     taskq_text job = taskq_text_of("{\"id\": 1, \"version\": 2, \"type\": \"file\", \"queue\": \"q\", \"attempt\": 1}");
-    ck_assert_int_eq(taskq__run_open(NULL, job, &run, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq__run_open(NULL, NULL, job, &run, NULL), TASKQ_OK);
 }
 
 static void remove_tree(void)

@@ -13,7 +13,7 @@ static void begin(void)
 {
     ck_assert_int_eq(
         taskq__run_open(
-            NULL,
+            NULL, NULL,
             taskq_text_of("{\"id\":7,\"version\":2,\"type\":\"t\",\"queue\":\"default\",\"payload\":{\"a\": 1},"
                           "\"timeout_ms\":500,\"lease_ms\":3000,\"attempt\":1}"),
             &run, NULL),
@@ -52,7 +52,7 @@ END_TEST
 START_TEST(what_a_server_left_out_gets_its_usual_value)
 {
     taskq_run *bare = NULL;
-    ck_assert_int_eq(taskq__run_open(NULL, taskq_text_of("{\"id\":1,\"version\":2,\"type\":\"t\"}"), &bare, NULL),
+    ck_assert_int_eq(taskq__run_open(NULL, NULL, taskq_text_of("{\"id\":1,\"version\":2,\"type\":\"t\"}"), &bare, NULL),
                      TASKQ_OK);
     ck_assert_int_eq(taskq_run_job(bare)->lease_ms, 60000);
     ck_assert_int_eq(taskq_run_job(bare)->timeout_ms, 900000);
@@ -64,7 +64,7 @@ END_TEST
 START_TEST(a_job_without_a_version_is_none)
 {
     taskq_run *bad = NULL;
-    ck_assert_int_eq(taskq__run_open(NULL, taskq_text_of("{\"id\":1,\"type\":\"t\"}"), &bad, NULL), TASKQ_EINVAL);
+    ck_assert_int_eq(taskq__run_open(NULL, NULL, taskq_text_of("{\"id\":1,\"type\":\"t\"}"), &bad, NULL), TASKQ_EINVAL);
     ck_assert_ptr_null(bad);
 }
 END_TEST

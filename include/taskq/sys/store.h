@@ -331,6 +331,9 @@ typedef struct taskq_store_ops {
     taskq_status (*wake_read)(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);
     /** Tell the other servers. */
     taskq_status (*announce)(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err);
+    /** In place of close in a child that was forked: give up descriptors that would keep something of the parent's locked or connected,
+     * without a word on them; lock, free and write nothing. */
+    void (*forked)(void *self);
 
     /* Moving: what a store must have to be moved from, and to be moved into. Nobody else uses either meanwhile. */
 

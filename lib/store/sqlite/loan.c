@@ -46,7 +46,8 @@ taskq_status taskq__writer_take(taskq__db *db, taskq_error *err)
 static taskq_status find_db(taskq_store *store, taskq__db **out, taskq_error *err)
 {
     *out = taskq__db_of(store);
-    return *out != NULL ? TASKQ_OK : taskq__fail(err, TASKQ_EINVAL, "there is no store, or it is not one in SQLite");
+    return *out != NULL ? taskq__store_check(store, err)
+                        : taskq__fail(err, TASKQ_EINVAL, "there is no store, or it is not one in SQLite");
 }
 
 /* The store whose transaction is this thread's. */

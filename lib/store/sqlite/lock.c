@@ -38,14 +38,19 @@ static bool has_flock(int fd)
     return strstr(text, "FLOCK") != NULL;
 }
 
-/* Descriptors of this process on that inode: *open_fd one of them (-1: none), *locked_fd one that carries a flock. */
-static void find_open(dev_t device, ino_t inode, int *open_fd, int *locked_fd)
+/* The descriptors of this process on one inode. */
+typedef struct opened {
+    int any_fd;    /* -1: none */
+    int locked_fd; /* one that carries a flock; -1: none */
+    bool forked;   /* one was put there by taskq__filelock_forked */
+} opened;
+
+static opened find_open(dev_t device, ino_t inode)
 {
-    *open_fd = -1;
-    *locked_fd = -1;
+    opened found_all = {-1, -1, false};
     DIR *folder = opendir("/proc/self/fd");
     if (folder == NULL) {
-        return;
+        return found_all;
     }
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
         char *end = NULL;
@@ -55,17 +60,35 @@ static void find_open(dev_t device, ino_t inode, int *open_fd, int *locked_fd)
             found.st_ino != inode) {
             continue;
         }
-        *open_fd = *open_fd < 0 || fd < *open_fd ? (int)fd : *open_fd;
+        if ((fcntl((int)fd, F_GETFL) & O_PATH) != 0) {
+            found_all.forked = true;
+            continue;
+        }
+        found_all.any_fd = found_all.any_fd < 0 || fd < found_all.any_fd ? (int)fd : found_all.any_fd;
         if (has_flock((int)fd)) {
-            *locked_fd = (int)fd;
+            found_all.locked_fd = (int)fd;
         }
     }
     closedir(folder);
+    return found_all;
 }
 
 static taskq_status busy(const char *path, taskq_error *err)
 {
     return taskq__fail(err, TASKQ_EBUSY, "%s is in use by another server", path);
+}
+
+/* OK: nothing in this process speaks against opening it. */
+static taskq_status check_opened(const opened *here, const char *path, taskq_error *err)
+{
+    if (here->forked) {
+        return taskq__fail(
+            err, TASKQ_EBUSY,
+            "%s was open in the process that this one was forked from: it can be opened by another program "
+            "(exec) alone, or by a child that is forked before it is opened",
+            path);
+    }
+    return here->locked_fd >= 0 ? busy(path, err) : TASKQ_OK;
 }
 
 static taskq_status cannot_open(const char *path, taskq_error *err)
@@ -86,10 +109,10 @@ taskq_status taskq__filelock_take(const char *path, taskq__filelock *out, taskq_
 {
     struct stat found;
     if (stat(path, &found) == 0) {
-        int open_fd, locked_fd;
-        find_open(found.st_dev, found.st_ino, &open_fd, &locked_fd);
-        if (locked_fd >= 0) {
-            return busy(path, err);
+        opened here = find_open(found.st_dev, found.st_ino);
+        taskq_status fine = check_opened(&here, path, err);
+        if (fine != TASKQ_OK) {
+            return fine;
         }
         if (!S_ISREG(found.st_mode)) {
             return taskq__fail(err, TASKQ_EINVAL, "%s is not a regular file", path);
@@ -117,19 +140,36 @@ taskq_status taskq__filelock_borrow(const char *path, taskq__filelock *out, task
     if (stat(path, &found) != 0) {
         return cannot_open(path, err);
     }
-    int open_fd, locked_fd;
-    find_open(found.st_dev, found.st_ino, &open_fd, &locked_fd);
-    if (locked_fd >= 0) {
-        return busy(path, err);
+    opened here = find_open(found.st_dev, found.st_ino);
+    taskq_status status = check_opened(&here, path, err);
+    if (status != TASKQ_OK) {
+        return status;
     }
-    if (open_fd < 0) {
+    if (here.any_fd < 0) {
         return taskq__fail(err, TASKQ_EINVAL, "%s is not the file that the connection has open", path);
     }
-    taskq_status status = lock_descriptor(path, open_fd, err);
+    status = lock_descriptor(path, here.any_fd, err);
     if (status == TASKQ_OK) {
-        *out = (taskq__filelock){open_fd, true, found.st_dev, found.st_ino};
+        *out = (taskq__filelock){here.any_fd, true, found.st_dev, found.st_ino};
     }
     return status;
+}
+
+/* Our copy of the descriptor would keep the file locked when the parent is gone. What takes its place has no locks to drop, and tells
+ * find_open. */
+void taskq__filelock_forked(taskq__filelock *lock)
+{
+    char path[64];
+    if (lock->fd < 0 || lock->borrowed) {
+        return;
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", lock->fd);
+    int mark = open(path, O_PATH | O_CLOEXEC);
+    if (mark >= 0) {
+        (void)dup3(mark, lock->fd, O_CLOEXEC);
+        close(mark);
+    }
+    lock->fd = -1;
 }
 
 void taskq__filelock_release(taskq__filelock *lock)

@@ -20,6 +20,10 @@ taskq_status taskq__filelock_take(const char *path, taskq__filelock *out, taskq_
 /* The host has the file open by its own connection: the lock is put on a descriptor that is open already. */
 taskq_status taskq__filelock_borrow(const char *path, taskq__filelock *out, taskq_error *err);
 
+/* In a forked child: the parent alone keeps the lock, and the child is kept from opening the file, of which its copy of SQLite holds
+ * the parent's notes. */
+void taskq__filelock_forked(taskq__filelock *lock);
+
 /* After SQLite has closed the file. */
 void taskq__filelock_release(taskq__filelock *lock);
 

@@ -79,6 +79,12 @@ static void sqlite_close(void *self)
     taskq__free(&allocator, db);
 }
 
+static void sqlite_forked(void *self)
+{
+    taskq__db *db = self;
+    taskq__filelock_forked(&db->lock);
+}
+
 static int count_wal_pages(void *user, sqlite3 *sqlite, const char *schema, int pages)
 {
     taskq__db *db = user;
@@ -191,6 +197,7 @@ static const taskq_store_ops sqlite_ops = {
     .next_due = taskq__sqlite_next_due,
     .ping = taskq__sqlite_ping,
     .close = sqlite_close,
+    .forked = sqlite_forked,
     .upkeep = taskq__sqlite_upkeep,
     .backup = taskq__sqlite_backup,
     .wake_read = taskq__sqlite_wake_read,
