@@ -180,6 +180,12 @@ typedef enum taskq_bulk_action {
 TASKQ_API taskq_status taskq_scheduler_bulk(taskq_scheduler *scheduler, taskq_bulk_action action, const int64_t *ids,
                                             uint32_t id_count, const taskq_filter *filter, uint32_t *affected,
                                             bool *more, taskq_error *err);
+/** The same for somebody who may leave: `gone` (may be NULL) is asked between two steps, as in a claim; once it says so the rest is left as it is,
+ * with `more` set. */
+TASKQ_API taskq_status taskq_scheduler_bulk_until(taskq_scheduler *scheduler, taskq_bulk_action action,
+                                                  const int64_t *ids, uint32_t id_count, const taskq_filter *filter,
+                                                  bool (*gone)(void *user), void *user, uint32_t *affected, bool *more,
+                                                  taskq_error *err);
 
 /** Pause a queue (claims stop, jobs and reports are taken, waiting claims go on waiting) or let it go on. Makes it where it is not there.
  * `out`: as it now is, may be NULL. */

@@ -20,6 +20,8 @@ typedef struct bulk {
     taskq_bulk_action action;
     uint32_t affected;
     bool more;
+    bool (*gone)(void *user); /* NULL: nobody can be */
+    void *user;
     uint32_t chunk_count;
     size_t chunk_bytes;  /* of what is to be deleted */
     taskq_event *events; /* CHUNK of them */
@@ -62,6 +64,13 @@ static taskq_status flush(bulk *work, taskq_error *err)
     return status;
 }
 
+/* Whoever asked has left: what is not begun is left, too. */
+static bool is_abandoned(bulk *work)
+{
+    work->more = work->more || (work->gone && work->gone(work->user));
+    return work->more;
+}
+
 /* Takes a job that fits into the chunk; sets `more` where the bound is reached. */
 static taskq_status take(bulk *work, const taskq_job *job, taskq_error *err)
 {
@@ -72,6 +81,9 @@ static taskq_status take(bulk *work, const taskq_job *job, taskq_error *err)
     if (work->chunk_count == CHUNK || work->chunk_bytes >= DELETE_BYTES ||
         work->affected + work->chunk_count >= TASKQ_BULK_MAX) {
         status = flush(work, err);
+        if (status == TASKQ_OK && is_abandoned(work)) {
+            return TASKQ_OK;
+        }
     }
     if (status != TASKQ_OK) {
         return status;
@@ -151,7 +163,7 @@ static taskq_status do_filter(bulk *work, const taskq_filter *asked, taskq_error
         }
         filter.before_id = page.next_before_id;
         taskq__arena_reset(work->arena);
-    } while (status == TASKQ_OK && filter.before_id != 0 && !work->more);
+    } while (status == TASKQ_OK && filter.before_id != 0 && !is_abandoned(work));
     return status == TASKQ_OK ? flush(work, err) : status;
 }
 
@@ -186,6 +198,13 @@ taskq_status taskq_scheduler_bulk(taskq_scheduler *scheduler, taskq_bulk_action 
                                   uint32_t id_count, const taskq_filter *filter, uint32_t *affected, bool *more,
                                   taskq_error *err)
 {
+    return taskq_scheduler_bulk_until(scheduler, action, ids, id_count, filter, NULL, NULL, affected, more, err);
+}
+
+taskq_status taskq_scheduler_bulk_until(taskq_scheduler *scheduler, taskq_bulk_action action, const int64_t *ids,
+                                        uint32_t id_count, const taskq_filter *filter, bool (*gone)(void *user),
+                                        void *user, uint32_t *affected, bool *more, taskq_error *err)
+{
     if (!scheduler) {
         return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler");
     }
@@ -198,7 +217,11 @@ taskq_status taskq_scheduler_bulk(taskq_scheduler *scheduler, taskq_bulk_action 
     }
     taskq_filter all = TASKQ_FILTER_INIT;
     taskq_arena *memory = taskq__arena_new(&scheduler->allocator, 0);
-    bulk work = {.scheduler = scheduler, .action = action, .arena = taskq__arena_new(&scheduler->allocator, 0)};
+    bulk work = {.scheduler = scheduler,
+                 .action = action,
+                 .gone = gone,
+                 .user = user,
+                 .arena = taskq__arena_new(&scheduler->allocator, 0)};
     work.events = memory ? taskq_arena_alloc(memory, sizeof(taskq_event) * CHUNK) : NULL;
     if (!work.events || !work.arena) {
         status = taskq__fail_memory(err);

@@ -340,8 +340,9 @@ void taskq__jobs_bulk(taskq_server *server, taskq__request *request, taskq__repl
         return;
     }
     if (status == TASKQ_OK) {
-        status = taskq_scheduler_bulk(server->scheduler, bulk.action, bulk.ids, bulk.id_count, &bulk.filter, &affected,
-                                      &more, &err);
+        /* An operator who hangs up on a change that is wider than he thought has stopped it. */
+        status = taskq_scheduler_bulk_until(server->scheduler, bulk.action, bulk.ids, bulk.id_count, &bulk.filter,
+                                            request->gone, request->gone_user, &affected, &more, &err);
     }
     if (status != TASKQ_OK) {
         taskq__reply_failure(reply, status, &err);

@@ -174,6 +174,29 @@ START_TEST(a_bulk_change_of_exactly_the_bound_says_that_there_is_no_more)
 }
 END_TEST
 
+static bool leaves_at_the_first_step(void *user)
+{
+    unsigned *asked = user;
+    return ++*asked == 1;
+}
+
+START_TEST(a_bulk_change_ends_when_whoever_asked_for_it_has_left)
+{
+    uint32_t affected = 0;
+    unsigned asked = 0;
+    bool more = false;
+    taskq_filter filter = of_queue("a");
+    enqueue_many("a", 1600);
+    ck_ok(taskq_scheduler_bulk_until(fx.scheduler, TASKQ_BULK_CANCEL, NULL, 0, &filter, leaves_at_the_first_step,
+                                     &asked, &affected, &more, &fx.err));
+    ck_assert_uint_eq(asked, 1);
+    ck_assert_uint_gt(affected, 0);
+    ck_assert_uint_lt(affected, 1600);
+    ck_assert(more);
+    ck_assert_uint_eq(bulk_ids(TASKQ_BULK_CANCEL, NULL, 0, &filter), 1600 - affected);
+}
+END_TEST
+
 START_TEST(an_empty_filter_is_refused)
 {
     taskq_filter filter = TASKQ_FILTER_INIT;
@@ -270,6 +293,7 @@ TASKQ_TESTS_WITH(fixture_setup, fixture_teardown, a_queued_job_is_canceled_once,
                  ids_and_filter_must_both_fit, a_filter_changes_all_that_fit_and_nothing_else,
                  a_retried_job_that_fits_the_filter_again_is_handled_once,
                  a_bulk_change_stops_at_its_bound_and_says_that_there_is_more,
-                 a_bulk_change_of_exactly_the_bound_says_that_there_is_no_more, an_empty_filter_is_refused,
+                 a_bulk_change_of_exactly_the_bound_says_that_there_is_no_more,
+                 a_bulk_change_ends_when_whoever_asked_for_it_has_left, an_empty_filter_is_refused,
                  a_queue_is_there_once_it_is_named, a_list_goes_down_the_ids_page_by_page,
                  heartbeats_stand_alone_and_leave_the_version, options_out_of_their_bounds_are_refused)
