@@ -183,6 +183,7 @@ static bool has_ended(taskq_worker *worker, int64_t *next_in_ms)
         return true;
     }
     if (now_ms >= worker->flush_deadline_ms) {
+        worker->said_unreported = true;
         taskq__log_format(
             &worker->log, TASKQ_LOG_ERROR, "worker",
             "stopped; jobs that ended and that no server has taken a report of: %u; their leases will run out",

@@ -295,7 +295,7 @@ static void give_back(taskq_worker *worker)
     if (worker->first != NULL && !at_once) {
         taskq__worker_flush(worker, CLOSE_PATIENCE_MS);
     }
-    if (atomic_load(&worker->reports_waiting) > 0) {
+    if (atomic_load(&worker->reports_waiting) > 0 && !worker->said_unreported) {
         taskq__log_format(&worker->log, TASKQ_LOG_ERROR, "worker",
                           "jobs that ended and could not be reported: %u; their leases will run out",
                           atomic_load(&worker->reports_waiting));

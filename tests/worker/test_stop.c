@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The end of a worker, and that a step never waits. */
 #include "support/check_main.h"
+#include "support/fake_clock.h"
 #include "worker/script.h"
 
 #include <poll.h>
@@ -287,6 +288,45 @@ START_TEST(the_descriptor_is_readable_when_it_was_told_to_stop)
 }
 END_TEST
 
+static void count_errors(void *user, const taskq_log_event *event)
+{
+    unsigned *errors = user;
+    *errors += event->level >= TASKQ_LOG_ERROR ? 1 : 0;
+}
+
+/* Once the time for it is over, and not again by the one who closes. */
+START_TEST(reports_that_nobody_takes_are_told_of_once)
+{
+    unsigned errors = 0;
+    fake_clock moved;
+    fake_clock_init(&moved);
+    const char *url = fake_server_url(s.server);
+    taskq_worker_options options = TASKQ_WORKER_OPTIONS_INIT;
+    options.servers = &url;
+    options.server_count = 1;
+    options.clock = fake_clock_face(&moved);
+    options.log = (taskq_log){sizeof(taskq_log), count_errors, &errors, TASKQ_LOG_ERROR};
+    ck_assert_int_eq(taskq_worker_open(&options, &worker, NULL), TASKQ_OK);
+    ck_assert_int_eq(taskq_worker_handle(worker, "t", gate_handler, g, NULL), TASKQ_OK);
+    script_add(&s, 600000, 600000);
+    script_drive(worker, is_running, NULL);
+    for (int i = 0; i < 8; i++) {
+        script_expect(&s, "/jobs/complete", SCRIPT_STATUS, 503, NULL);
+    }
+    gate_open(g);
+    script_drive_until_count(worker, &s, "/jobs/complete", 1);
+    taskq_worker_stop(worker);
+    taskq_status ended;
+    while ((ended = step()) == TASKQ_OK) {
+        fake_clock_advance(&moved, 5000);
+    }
+    ck_assert_int_eq(ended, TASKQ_ECANCELED);
+    taskq_worker_close(worker);
+    worker = NULL;
+    ck_assert_uint_eq(errors, 1);
+}
+END_TEST
+
 static void *run_it(void *user)
 {
     return taskq_worker_run(user, NULL) == TASKQ_OK ? user : NULL;
@@ -346,5 +386,6 @@ TASKQ_TESTS_WITH(begin, end, a_stop_asks_the_held_poll_again_without_a_wait,
                  a_job_that_ends_in_time_is_reported, a_job_that_stops_is_given_back,
                  a_job_whose_handler_ignores_the_stop_is_given_back_too, a_second_stop_ends_it_at_once,
                  closing_gives_back_what_was_polled_and_not_begun, a_step_returns_while_the_server_holds_the_poll,
-                 the_descriptor_is_readable_when_an_answer_is_there, the_descriptor_is_readable_when_it_was_told_to_stop,
+                 the_descriptor_is_readable_when_an_answer_is_there,
+                 the_descriptor_is_readable_when_it_was_told_to_stop, reports_that_nobody_takes_are_told_of_once,
                  run_works_until_another_thread_stops_it, heartbeats_go_on_while_execute_runs_the_handler)
