@@ -14,6 +14,9 @@
 #define IDS_MAX 1000
 #define COUNT_MAX 10000
 
+static const char *const filters[] = {"state", "queue", "type", "tag", "batch"};
+enum { FILTER_COUNT = sizeof(filters) / sizeof(filters[0]) };
+
 /* A name as a JSON string; names have nothing to escape, and what has is refused by the server anyway. */
 static bool add_string(char *body, size_t *size, const char *name, const char *value, bool first)
 {
@@ -28,12 +31,11 @@ static bool add_string(char *body, size_t *size, const char *name, const char *v
 /* {"action": ..., "filter": {...}}. False: said so. */
 static bool make_body(const cli_call *cli, char body[BODY_BYTES])
 {
-    static const char *const filters[] = {"state", "queue", "type", "tag", "batch"};
     const char *const *ids = NULL;
     size_t id_count = options_list(cli->opts, "id", &ids);
     size_t size = (size_t)snprintf(body, BODY_BYTES, "{\"action\": \"%s\", \"filter\": {", cli->arguments[0]);
     bool first = true;
-    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+    for (size_t i = 0; i < FILTER_COUNT; i++) {
         const char *value = options_string(cli->opts, filters[i]);
         if (value != NULL && !add_string(body, &size, filters[i], value, first)) {
             cli_usage("--%s: that is no name", filters[i]);
@@ -64,39 +66,22 @@ static bool make_body(const cli_call *cli, char body[BODY_BYTES])
     return true;
 }
 
+static bool count_page(void *user, const taskq_jobs *jobs)
+{
+    int64_t *count = user;
+    *count += taskq_jobs_count(jobs);
+    return *count < COUNT_MAX;
+}
+
 /* How many jobs fit, counted up to COUNT_MAX; negative: could not be asked. */
 static int64_t count_fitting(const cli_call *cli)
 {
-    static const char *const filters[] = {"state", "queue", "type", "tag", "batch"};
     const char *const *ids = NULL;
-    char cursor[512] = "";
     int64_t count = (int64_t)options_list(cli->opts, "id", &ids);
     if (count > 0) {
         return count;
     }
-    do {
-        taskq_reply reply = TASKQ_REPLY_INIT;
-        taskq_jobs *jobs = NULL;
-        cli_path path;
-        cli_path_start(&path, "/jobs");
-        for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
-            cli_path_query(&path, filters[i], options_string(cli->opts, filters[i]));
-        }
-        cli_path_query(&path, "limit", "1000");
-        cli_path_query(&path, "cursor", cursor[0] != '\0' ? cursor : NULL);
-        cursor[0] = '\0';
-        bool fine = taskq_client_request(cli->client, "GET", path.text, (taskq_text){NULL, 0}, NULL, &reply, NULL) ==
-                        TASKQ_OK &&
-                    taskq_reply_jobs(&reply, &jobs, NULL) == TASKQ_OK;
-        count = fine ? count + taskq_jobs_count(jobs) : -1;
-        if (fine && count < COUNT_MAX &&
-            taskq_reply_string(&reply, "/next_cursor", cursor, sizeof(cursor), NULL) != TASKQ_OK) {
-            cursor[0] = '\0';
-        }
-        taskq_jobs_free(jobs);
-        taskq_reply_clear(&reply);
-    } while (cursor[0] != '\0');
-    return count;
+    return cli_walk_jobs(cli, filters, FILTER_COUNT, count_page, &count, NULL) == TASKQ_OK ? count : -1;
 }
 
 /* EXIT_DONE: go on. What the state of a job forbids is skipped later, so this is the most that can happen. */

@@ -10,6 +10,8 @@
 #include <time.h>
 
 #define PAYLOAD_BYTES_MAX (64u << 20) /* the server's own limit comes long before */
+#define LOOK_MS 500
+#define SILENT_MS_MAX 2000 /* a server that stays away is waited for without a picture */
 
 static taskq_text text_option(const cli_call *cli, const char *name)
 {
@@ -109,6 +111,41 @@ static int show(const cli_call *cli, const taskq_reply *reply, int64_t id, bool 
     return EXIT_DONE;
 }
 
+static void show_state(progress_bar *bar, const taskq_reply *reply)
+{
+    char state[32] = "", message[256] = "", detail[320];
+    double percent = 0;
+    if (taskq_reply_string(reply, "/state", state, sizeof(state), NULL) != TASKQ_OK) {
+        snprintf(state, sizeof(state), "no server answers");
+    }
+    taskq_reply_number(reply, "/progress/percent", &percent, NULL);
+    taskq_reply_string(reply, "/progress/message", message, sizeof(message), NULL);
+    snprintf(detail, sizeof(detail), "%s%s%s", state, message[0] != '\0' ? ": " : "", cli_tame(message, false));
+    progress_show(bar, percent, detail);
+}
+
+/* On a terminal it is seen how far the job is: the wait is made of short ones, between which the line is redrawn. */
+static int wait_visibly(cli_call *cli, int64_t id, int64_t timeout_ms, taskq_reply *reply)
+{
+    char what[40];
+    progress_bar bar;
+    int64_t waited_ms = 0, silent_ms = 0;
+    snprintf(what, sizeof(what), "job %" PRId64, id);
+    progress_start(&bar, what);
+    while (bar.terminal && silent_ms < SILENT_MS_MAX && (timeout_ms == 0 || waited_ms + LOOK_MS < timeout_ms)) {
+        taskq_reply_clear(reply);
+        taskq_status status = taskq_client_wait(cli->client, id, LOOK_MS, NULL, reply, NULL);
+        waited_ms += LOOK_MS;
+        silent_ms = reply->body.size > 0 ? 0 : silent_ms + LOOK_MS;
+        if (status != TASKQ_ETIMEDOUT) {
+            break; /* the last look below says what there is to say */
+        }
+        show_state(&bar, reply);
+    }
+    progress_end(&bar);
+    return wait_for(cli, id, timeout_ms == 0 ? 0 : timeout_ms - waited_ms > 1 ? timeout_ms - waited_ms : 1, reply);
+}
+
 static int enqueue_one(cli_call *cli)
 {
     taskq_new_job job = TASKQ_NEW_JOB_INIT;
@@ -128,7 +165,7 @@ static int enqueue_one(cli_call *cli)
     }
     if (code == EXIT_DONE && options_switch(cli->opts, "wait")) {
         taskq_reply_clear(&reply);
-        code = wait_for(cli, id, options_number(cli->opts, "wait-timeout"), &reply);
+        code = wait_visibly(cli, id, options_number(cli->opts, "wait-timeout"), &reply);
         if (reply.body.size > 0 && (code == EXIT_DONE || code == EXIT_FAILED)) {
             output_job(cli->output, &reply);
         }

@@ -5,6 +5,11 @@
 
 #include "cli.h"
 
+/* The jobs that fit these options of the command line, page by page until `take` says false. */
+typedef bool cli_page_fn(void *user, const taskq_jobs *jobs);
+taskq_status cli_walk_jobs(const cli_call *cli, const char *const *filters, size_t filter_count, cli_page_fn *take,
+                           void *user, taskq_error *err);
+
 /* A list that may come in several pages: begin, add, add, end. */
 typedef struct output_list {
     cli_output form;

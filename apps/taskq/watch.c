@@ -5,7 +5,6 @@
 #include "output.h"
 
 #include <inttypes.h>
-#include <string.h>
 #include <time.h>
 
 /* How far things are. */
@@ -27,33 +26,19 @@ static int64_t done_of(const tally *t)
     return t->counts[TASKQ_STATE_SUCCEEDED] + t->counts[TASKQ_STATE_FAILED] + t->counts[TASKQ_STATE_CANCELED];
 }
 
+static bool tally_page(void *user, const taskq_jobs *jobs)
+{
+    tally *out = user;
+    for (uint32_t i = 0; i < taskq_jobs_count(jobs); i++) {
+        out->counts[taskq_jobs_at(jobs, i)->state]++;
+    }
+    return true;
+}
+
 static taskq_status tally_batch(const cli_call *cli, tally *out, taskq_error *err)
 {
-    char cursor[512] = "";
-    taskq_status status = TASKQ_OK;
-    do {
-        taskq_reply reply = TASKQ_REPLY_INIT;
-        taskq_jobs *jobs = NULL;
-        cli_path path;
-        cli_path_start(&path, "/jobs");
-        cli_path_query(&path, "batch", options_string(cli->opts, "batch"));
-        cli_path_query(&path, "limit", "1000");
-        cli_path_query(&path, "cursor", cursor[0] != '\0' ? cursor : NULL);
-        status = taskq_client_request(cli->client, "GET", path.text, (taskq_text){NULL, 0}, NULL, &reply, err);
-        if (status == TASKQ_OK) {
-            status = taskq_reply_jobs(&reply, &jobs, err);
-        }
-        for (uint32_t i = 0; i < taskq_jobs_count(jobs); i++) {
-            out->counts[taskq_jobs_at(jobs, i)->state]++;
-        }
-        cursor[0] = '\0';
-        if (status == TASKQ_OK && taskq_reply_string(&reply, "/next_cursor", cursor, sizeof(cursor), NULL) != TASKQ_OK) {
-            cursor[0] = '\0';
-        }
-        taskq_jobs_free(jobs);
-        taskq_reply_clear(&reply);
-    } while (status == TASKQ_OK && cursor[0] != '\0');
-    return status;
+    static const char *const filter = "batch";
+    return cli_walk_jobs(cli, &filter, 1, tally_page, out, err);
 }
 
 static taskq_status tally_queues(const cli_call *cli, tally *out, taskq_error *err)

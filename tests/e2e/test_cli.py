@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The taskq command: what it prints, where, and its exit codes."""
 import json
+import os
+import pty
 import re
+import subprocess
 import unittest
 
 from harness import FreshServerCase
-from program import run
+from program import environment, executable, run
 from shape import check_job
 from workcase import WorkCase
 
@@ -46,6 +49,20 @@ class Command(WorkCase):
         self.worker()
         self.taskq("enqueue", "sleep", '{"duration_ms": 1}', "--queue", self.queue, "--wait")
         self.taskq("enqueue", "sleep", '{"bad": 1}', "--queue", self.queue, "--wait", code=FAILED)
+
+    def test_wait_shows_on_a_terminal_how_far_the_job_is(self):
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        process = subprocess.Popen([executable("TASKQ_CLI"), "enqueue", "t", "--queue", self.queue, "--wait", "--server", self.server.url],
+                                   env=environment({"TERM": "vt100"}), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave)
+        os.close(slave)
+        self.addCleanup(process.kill)
+        seen = b""
+        while b"queued" not in seen:
+            seen += os.read(master, 4096)
+        self.assertRegex(seen.decode(), r"job \d+ \[\.+\] +0 %  queued")
+        self.api.cancel(self.api.jobs(queue=self.queue)[0]["id"])
+        self.assertEqual(process.wait(60), FAILED)
 
     def test_lines_of_jobs_are_enqueued_in_bulk(self):
         lines = "".join(json.dumps({"type": "t", "queue": self.queue, "payload": {"n": n}}) + "\n" for n in range(2500))
