@@ -233,6 +233,21 @@ static int serve(const options *opts)
     return code;
 }
 
+/* 1: it answers that it is not well; 5: it does not answer. */
+static int health(const options *opts)
+{
+    taskq_error err = TASKQ_ERROR_INIT;
+    taskq_log no_log = {0, NULL, NULL, (taskq_log_level)0};
+    taskq_server_options server = server_options(opts, &no_log);
+    taskq_status status = taskq_server_probe(&server, 0, &err);
+    if (status == TASKQ_OK) {
+        printf("ok\n");
+        return EXIT_DONE;
+    }
+    fprintf(stderr, "taskq-server: %s\n", err.text);
+    return status == TASKQ_EINVAL ? EXIT_USAGE : status == TASKQ_EUNAVAIL ? EXIT_UNREACHABLE : EXIT_FAILED;
+}
+
 static int print_openapi(void)
 {
     taskq_text document = taskq_server_openapi();
@@ -258,6 +273,9 @@ static int run(const options *opts)
     }
     if (options_switch(opts, "print-openapi")) {
         return print_openapi();
+    }
+    if (options_switch(opts, "health")) {
+        return health(opts);
     }
     if (options_positionals(opts, &rest) > 0) {
         fprintf(stderr, "taskq-server: %s: takes options alone; --help lists them\n", rest[0]);

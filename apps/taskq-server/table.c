@@ -47,6 +47,8 @@ static const option_spec specs[] = {
     {"check", 0, OPTION_SWITCH, NULL, "read the configuration, look at the store, say what is wrong and exit", NULL, 0,
      0, NULL},
     {"backup-to", 0, OPTION_STRING, "FILE", "copy the store, in use or not, to a new file and exit", NULL, 0, 0, NULL},
+    {"health", 0, OPTION_SWITCH, NULL, "ask the server that runs with these options whether it is well, and exit", NULL,
+     0, 0, NULL},
     {"print-openapi", 0, OPTION_SWITCH, NULL, "print the OpenAPI document of the API and exit", NULL, 0, 0, NULL},
     PROGRAM_LOG_OPTIONS,
 };

@@ -3,6 +3,7 @@
  * The worker as a program: options, the handlers that come with the library, and a loop around taskq_worker_step that waits for the
  * worker's descriptor and for signals. It is the loop that any host with an event loop of its own would write.
  */
+#include "common/health.h"
 #include "common/notify.h"
 #include "common/options.h"
 #include "common/program.h"
@@ -91,7 +92,8 @@ static void beat(notify *manager, const taskq_worker *worker)
 }
 
 /* Until it was stopped and everything has ended, or it cannot go on. */
-static taskq_status work(taskq_worker *worker, int signals, notify *manager, taskq_error *err)
+static taskq_status work(taskq_worker *worker, int signals, notify *manager, health_sign *sign, const taskq_log *log,
+                         taskq_error *err)
 {
     struct pollfd fds[2] = {{.fd = taskq_worker_fd(worker), .events = POLLIN}, {.fd = signals, .events = POLLIN}};
     taskq_status status;
@@ -105,7 +107,11 @@ static taskq_status work(taskq_worker *worker, int signals, notify *manager, tas
         if (notify_beat_due(manager)) {
             beat(manager, worker);
         }
-        poll(fds, 2, (int)notify_wait_ms(manager, next_in_ms < WAIT_MS_MAX ? next_in_ms : WAIT_MS_MAX));
+        if (!health_renew(sign)) {
+            program_say(log, TASKQ_LOG_WARN, "worker", "--health-file: %s: %s", sign->path, strerror(errno));
+        }
+        next_in_ms = health_wait_ms(sign, next_in_ms < WAIT_MS_MAX ? next_in_ms : WAIT_MS_MAX);
+        poll(fds, 2, (int)notify_wait_ms(manager, next_in_ms));
         take_signals(signals, worker, manager);
     }
     return status == TASKQ_ECANCELED ? TASKQ_OK : status;
@@ -160,7 +166,9 @@ static int run(const options *opts)
         return status == TASKQ_EINVAL || status == TASKQ_ENOTFOUND || status == TASKQ_ELIMIT ? EXIT_USAGE : EXIT_FAILED;
     }
     say_what_it_does(opts, &log);
-    status = work(worker, signals, &manager, &err);
+    health_sign sign = {options_string(opts, "health-file"), 0};
+    status = work(worker, signals, &manager, &sign, &log, &err);
+    health_remove(&sign);
     close(signals);
     notify_close(&manager);
     if (status != TASKQ_OK) {
@@ -171,6 +179,16 @@ static int run(const options *opts)
     int code = end(worker);
     program_say(&log, TASKQ_LOG_INFO, "worker", "stopped");
     return code;
+}
+
+static int health(const options *opts)
+{
+    const char *path = options_string(opts, "health-file");
+    if (path == NULL) {
+        fprintf(stderr, "taskq-worker: --health: which worker? --health-file says where it gives its sign of life\n");
+        return EXIT_USAGE;
+    }
+    return health_tell("taskq-worker", path);
 }
 
 int main(int argc, char **argv)
@@ -188,6 +206,8 @@ int main(int argc, char **argv)
         code = EXIT_DONE;
     } else if (options_positionals(opts, &(const char *const *){NULL}) > 0) {
         fprintf(stderr, "taskq-worker: takes options alone; see taskq-worker --help\n");
+    } else if (options_switch(opts, "health")) {
+        code = health(opts);
     } else {
         code = run(opts);
     }

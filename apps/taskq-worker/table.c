@@ -33,6 +33,9 @@ static const option_spec specs[] = {
      "1GiB", 1, INT64_MAX, NULL},
     {"shutdown-timeout", 0, OPTION_DURATION, "DURATION", "what running jobs get when the worker is told to stop", "30s",
      0, 86400000, NULL},
+    {"health-file", 0, OPTION_STRING, "FILE", "give a sign of life in this file, every 5 seconds", NULL, 0, 0, NULL},
+    {"health", 0, OPTION_SWITCH, NULL, "ask the worker that runs with this --health-file whether it is well, and exit",
+     NULL, 0, 0, NULL},
     PROGRAM_LOG_OPTIONS,
 };
 

@@ -78,6 +78,11 @@ TASKQ_API taskq_text taskq_server_openapi(void);
  * the scheduler), free. Waits for drain_ms and seconds at most. NULL is fine. */
 TASKQ_API void taskq_server_stop(taskq_server *server);
 
+/** Ask the server that these options started, from this machine, whether a job could be stored: GET /readyz at its first listener, with TLS where
+ * there is a certificate (where clients must show one, only whether it serves). timeout_ms for each step; 0: 3000. Blocks; no server object is
+ * needed. EUNAVAIL: nobody answers; ESTORE: it answers that it could not, err.text has its words; EINVAL: an option, or the port is 0. */
+TASKQ_API taskq_status taskq_server_probe(const taskq_server_options *options, int64_t timeout_ms, taskq_error *err);
+
 /** What it was built with, such as "civetweb 1.15, TLS by OpenSSL 3.0.16, IPv6", or "civetweb 1.15, no TLS, no IPv6". Static. */
 TASKQ_API const char *taskq_server_built_with(void);
 

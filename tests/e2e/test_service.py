@@ -15,8 +15,10 @@ import unittest
 import urllib.request
 
 import powercut
+from certificates import Authority
 from harness import Server, Worker, connect, fresh_folder
 from program import Program, executable, run
+from waiting import wait_until
 
 WATCHDOG_MS = 600  # a beat is due every 300
 SILENCE_SECONDS = 2.0
@@ -207,6 +209,63 @@ class AWorker(unittest.TestCase):
         worker = self.start("--file-root", "/nonexistent")
         self.assertEqual(worker.program.wait(), 2)
         self.assertIsNone(self.manager.next(0))
+
+
+class Health(ServerCase):
+    """`--health`, as the engine of a container asks."""
+
+    def health_of(self, server, *arguments):
+        return run("TASKQ_SERVER", "--listen", server.url.rpartition("/")[2], "--health", *arguments)
+
+    def test_a_server_that_serves_is_well_until_it_ends(self):
+        server = self.start(watchdog=False)
+        self.assertEqual((self.health_of(server).returncode, self.health_of(server).stdout), (0, "ok\n"))
+        server.program.send_signal(signal.SIGSTOP)
+        self.assertEqual(self.health_of(server).returncode, 5)  # connected to, by the kernel; no answer
+        server.program.send_signal(signal.SIGCONT)
+        self.assertEqual(self.health_of(server).returncode, 0)
+        server.stop()
+        self.assertEqual(self.health_of(server).returncode, 5)
+
+    def test_a_server_whose_store_takes_nothing_is_not_well(self):
+        server = self.start(watchdog=False)
+        os.unlink(server.db)
+        done = wait_until(lambda: (done := self.health_of(server)).returncode and done, what="an answer that the store is gone")
+        self.assertIn(done.returncode, (1, 5))  # it says so, and ends
+
+    def test_a_server_with_tls_is_asked_with_tls(self):
+        authority = Authority(self.manager.folder / "pki")
+        flags = authority.issue("server").flags()
+        server = self.start(*flags, watchdog=False)
+        self.assertEqual(self.health_of(server, *flags).returncode, 0)
+        self.assertEqual(self.health_of(server).returncode, 1)  # to plain HTTP it answers 400
+        server.stop()
+        certified = self.start(*flags, "--tls-client-ca", authority.cert, watchdog=False)
+        self.assertEqual(self.health_of(certified, *flags, "--tls-client-ca", authority.cert).returncode, 0)
+
+    def test_port_0_cannot_be_asked(self):
+        self.assertEqual(run("TASKQ_SERVER", "--listen", "127.0.0.1:0", "--health").returncode, 2)
+
+    def test_a_worker_is_well_while_its_loop_turns(self):
+        sign = self.manager.folder / "sign"
+        self.assertEqual(run("TASKQ_WORKER", "--health").returncode, 2)
+        self.assertEqual(run("TASKQ_WORKER", "--health", env={"TASKQ_HEALTH_FILE": str(sign)}).returncode, 5)
+        worker = Worker(self.manager.folder, "--health-file", str(sign), server="http://127.0.0.1:9", env=self.manager.environment(False))
+        self.addCleanup(worker.kill)
+        self.manager.until("READY=1")
+        wait_until(sign.exists, what="a sign of life")
+        self.assertEqual(run("TASKQ_WORKER", "--health", "--health-file", sign).returncode, 0)
+        old = int(sign.read_text()) - 3600_000
+        worker.send_signal(signal.SIGSTOP)
+        sign.write_text(f"{old:020}\n")
+        done = run("TASKQ_WORKER", "--health", "--health-file", sign)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("36", done.stderr)
+        sign.write_text("hello\n")
+        self.assertEqual(run("TASKQ_WORKER", "--health", "--health-file", sign).returncode, 1)
+        worker.send_signal(signal.SIGCONT)
+        worker.stop()
+        self.assertFalse(sign.exists())
 
 
 class Versions(unittest.TestCase):
