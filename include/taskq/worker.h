@@ -58,7 +58,8 @@ typedef struct taskq_worker_options {
  * queues, or no descriptor is left), ENOMEM. */
 TASKQ_API taskq_status taskq_worker_open(const taskq_worker_options *options, taskq_worker **out, taskq_error *err);
 /** Release what is held, report what has ended (as far as a server can be asked), free. Not while run or a step is under way. Waits for handlers
- * that are still running, those that ignore their stop too: their user's memory is in use. NULL is fine. */
+ * that are still running, those that ignore their stop too: their user's memory is in use; not for those that end later (taskq_run_end),
+ * whose jobs are given back. NULL is fine. */
 TASKQ_API void taskq_worker_close(taskq_worker *worker);
 
 /* ---- handlers ---------------------------------------------------------------------------------------------------------- */
@@ -186,8 +187,8 @@ TASKQ_API taskq_status taskq_worker_execute(taskq_worker *worker, taskq_error *e
 /** Send the reports that are due. OK: all were accepted or have become pointless; EUNAVAIL: some wait for a server, call again. */
 TASKQ_API taskq_status taskq_worker_report(taskq_worker *worker, taskq_error *err);
 
-/** Do what can be done without waiting: send and read HTTP, hand jobs to the pool's threads (made at the first step), take what they
- * finished. `next_in_ms`: call again after so long at the latest. Returns ECANCELED once it was stopped and everything has ended. */
+/** Do what can be done without waiting: send and read HTTP, hand jobs to the pool's threads (made as jobs need them) or begin them here
+ * (taskq_worker_handle_async), take what has ended. `next_in_ms`: call again after so long at the latest. Returns ECANCELED once it was stopped and everything has ended. */
 TASKQ_API taskq_status taskq_worker_step(taskq_worker *worker, int64_t *next_in_ms, taskq_error *err);
 /** Readable when a step has something to do. Owned by the worker. */
 TASKQ_API int taskq_worker_fd(const taskq_worker *worker);

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """POST /jobs/bulk: many jobs at once, in bounded steps."""
+import json
 import unittest
 
-from harness import ServerCase
+from harness import FreshServerCase, ServerCase
 
 
 class Bulk(ServerCase):
@@ -90,6 +91,20 @@ class Bulk(ServerCase):
             with self.subTest(body=str(body)[:120]):
                 self.refused(422, "invalid", "POST", "/jobs/bulk", body)
         self.assertEqual(self.api.job(made["id"])["version"], 1)
+
+
+class Abandoned(FreshServerCase):
+    def test_a_change_ends_when_its_client_hangs_up(self):
+        server = self.fresh_server()
+        for _ in range(10):
+            self.client_of(server).enqueue_many([{"type": "t", "queue": self.queue}] * 1000)
+        body = json.dumps({"action": "cancel", "filter": {"queue": self.queue}}).encode()
+        with server.raw() as raw:
+            raw.send(b"POST /jobs/bulk HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        server.stop()  # waits for what is under way
+        server.start()
+        self.assertLess(self.client_of(server).queue(self.queue)["counts"].get("canceled", 0), 10000)
 
 
 if __name__ == "__main__":

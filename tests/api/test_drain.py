@@ -6,7 +6,7 @@ import threading
 import unittest
 from urllib.parse import urlsplit
 
-from harness import FreshServerCase
+from harness import FreshServerCase, tls_context
 from waiting import wait_until
 
 CLIENTS = 12
@@ -17,16 +17,23 @@ class _Client(threading.Thread):
 
     def __init__(self, url, keeps):
         super().__init__(daemon=True)
-        self.address, self.keeps = (urlsplit(url).hostname, urlsplit(url).port), keeps
+        self.parts, self.keeps = urlsplit(url), keeps
         self.answered, self.lost = 0, []
+
+    def connect(self):
+        if self.parts.scheme == "https":
+            made = http.client.HTTPSConnection(self.parts.hostname, self.parts.port, timeout=60, context=tls_context())
+        else:
+            made = http.client.HTTPConnection(self.parts.hostname, self.parts.port, timeout=60)
+        made.connect()
+        return made
 
     def run(self):
         connection = None
         while True:
             if connection is None:
-                connection = http.client.HTTPConnection(*self.address, timeout=60)
                 try:
-                    connection.connect()
+                    connection = self.connect()
                 except ConnectionRefusedError:
                     return
             connection = self.ask(connection)

@@ -350,7 +350,8 @@ START_TEST(run_works_until_another_thread_stops_it)
     taskq_worker_stop(worker);
     pthread_join(thread, &result);
     ck_assert_ptr_eq(result, worker);
-    ck_assert_uint_le(script_value(&s, &s.leased_most), 2);
+    /* More than two may be leased: those that have ended and whose reports are on their way. */
+    ck_assert_uint_le(script_value(&s, &s.limit_most), 2);
 }
 END_TEST
 
