@@ -157,7 +157,7 @@ struct taskq_worker {
     taskq__reporter reporter;
     taskq__heart heart;
     taskq__exchange *home_exchange; /* tries whether the home server is back */
-    bool said_unreported; /* at the end: that reports are left */
+    bool said_unreported;           /* at the end: that reports are left */
     bool quiet, denied;             /* denied: the last server that was asked does not let us in */
     bool dirty;                     /* something changed that another round may act on */
     int64_t stop_seen_at_ms, stop_deadline_ms, flush_deadline_ms; /* 0: not stopped */
