@@ -34,7 +34,7 @@ def kind_of(option):
     argument = option["argument"] or ""
     if option["words"]:
         return "words"
-    return "directory" if argument == "DIR" else "file" if "FILE" in argument else "nothing"
+    return "directory" if argument == "DIR" else "file" if "FILE" in argument or argument == "STORE" else "nothing"
 
 
 def arguments_of(command):
