@@ -124,7 +124,9 @@ static void committed(taskq__pg_unit *unit)
 static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_error *err)
 {
     taskq__pg_floors *floors = c->pg->floors;
-    bool from_start = taskq__pg_floors_due(floors);
+    bool from_start;
+    taskq__pg_floors_hear(floors, &c->pg->news);
+    from_start = taskq__pg_floors_due(floors);
     int64_t began_ms = taskq__pg_now_ms();
     taskq_status status = look(unit, err);
     if (from_start) {
@@ -248,6 +250,7 @@ static taskq_status settle(committing *c, taskq_error *err)
         bool settled = false;
         taskq_status status = settle_once(c, &settled, &reason);
         if (settled) {
+            (void)atomic_fetch_add(&c->pg->settled_later, 1);
             return status == TASKQ_OK ? TASKQ_OK : taskq__fail(err, status, "%s", reason.text);
         }
         int64_t left_ms = until_ms - taskq__pg_now_ms(), wait_ms = taskq__pg_session_retry_ms(c->pg->committer);

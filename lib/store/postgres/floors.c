@@ -10,7 +10,6 @@
 #include "core/fail.h"
 #include "core/rng.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -30,7 +29,7 @@ struct taskq__pg_floors {
     taskq_allocator allocator;
     place places[ROOM];
     int64_t dropped_at_ms, took_ms;
-    atomic_bool woken;
+    bool woken; /* by others' news, since they were dropped */
     int64_t sweeps[TASKQ__PG_SWEEP_COUNT], swept_at_ms;
     uint64_t queues[QUEUES_ROOM], generation;
 };
@@ -46,7 +45,6 @@ taskq_status taskq__pg_floors_make(const taskq_allocator *allocator, taskq__pg_f
     if (allocator != NULL) {
         floors->allocator = *allocator;
     }
-    atomic_init(&floors->woken, false);
     taskq__pg_floors_drop(floors);
     *out = floors;
     return TASKQ_OK;
@@ -132,18 +130,23 @@ bool taskq__pg_floors_due(taskq__pg_floors *floors)
 {
     int64_t since_ms = taskq__pg_now_ms() - floors->dropped_at_ms;
     int64_t least_ms = floors->took_ms * DROP_SHARE;
-    if (since_ms < least_ms || (since_ms < DROP_MS && !atomic_load(&floors->woken))) {
+    if (since_ms < least_ms || (since_ms < DROP_MS && !floors->woken)) {
         return false;
     }
-    atomic_store(&floors->woken, false);
+    floors->woken = false;
     memset(floors->places, 0, sizeof(floors->places));
     floors->dropped_at_ms = taskq__pg_now_ms();
     return true;
 }
 
-void taskq__pg_floors_wake(taskq__pg_floors *floors)
+/* Not at once, where a look from the beginning is dear: taskq__pg_floors_due says when. */
+void taskq__pg_floors_hear(taskq__pg_floors *floors, taskq__pg_news *news)
 {
-    atomic_store(&floors->woken, true);
+    taskq__pg_news_list list;
+    if (!taskq__pg_news_take(news, &list)) {
+        return;
+    }
+    floors->woken = true;
 }
 
 /* ---- sweeps ---------------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Where each ready range begins: the key last claimed at, for each queue and each type of one. Dead index entries before it, which a
- * snapshot that somebody holds keeps there, are not walked again. The leader's alone, but for taskq__pg_floors_wake. */
+ * snapshot that somebody holds keeps there, are not walked again. The leader's alone. */
 #ifndef TASKQ_STORE_POSTGRES_FLOORS_H
 #define TASKQ_STORE_POSTGRES_FLOORS_H
 
@@ -24,8 +24,8 @@ void taskq__pg_floors_drop(taskq__pg_floors *floors); /* begin at the beginning 
 /* A claim that began at the beginning took so long: they are dropped again not before many times that, and about once a second. */
 void taskq__pg_floors_took(taskq__pg_floors *floors, int64_t ms);
 bool taskq__pg_floors_due(taskq__pg_floors *floors); /* true: they were just dropped */
-/* Any thread: somebody else made something ready. */
-void taskq__pg_floors_wake(taskq__pg_floors *floors);
+/* Others made something ready: floors of it are dropped, all of them where too much came. */
+void taskq__pg_floors_hear(taskq__pg_floors *floors, taskq__pg_news *news);
 
 /* The sweeps' floors: instants before which nothing is left. */
 typedef enum taskq__pg_sweep {
