@@ -241,6 +241,14 @@ taskq_status taskq__store_ping(taskq_store *store, taskq_error *err)
     return store->ops->ping(store->self, err);
 }
 
+uint32_t taskq__store_figures(taskq_store *store, taskq_figure *out, uint32_t max)
+{
+    assert(store != NULL && out != NULL);
+    uint32_t count = TASKQ__HAS(store->ops, figures) ? store->ops->figures(store->self, out, max) : 0;
+    assert(count <= max);
+    return count;
+}
+
 int taskq__store_wake_fd(taskq_store *store)
 {
     assert(store != NULL);

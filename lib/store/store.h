@@ -27,6 +27,8 @@ taskq_status taskq__store_next_due(taskq_store *store, taskq_now *out, taskq_err
 taskq_status taskq__store_ping(taskq_store *store, taskq_error *err);
 
 /* Other servers' news; -1, OK with nothing, and OK where the store has none. */
+/* Statistics: how many were written to `out`. */
+uint32_t taskq__store_figures(taskq_store *store, taskq_figure *out, uint32_t max);
 int taskq__store_wake_fd(taskq_store *store);
 taskq_status taskq__store_wake_read(taskq_store *store, taskq_ready *out, uint32_t max, uint32_t *out_count,
                                     taskq_error *err);

@@ -284,7 +284,7 @@ static bool next_notification(taskq__pg_notifier *notifier)
         notifier->heard_at_ms = taskq__pg_now_ms();
         notifier->rest = notifier->current->extra;
         (void)snprintf(ours, sizeof(ours), "%" PRIx64, (uint64_t)notifier->pg->server);
-        if (!next_word(&notifier->rest, server, sizeof(server))) {
+        if (!next_word(&notifier->rest, server, sizeof(server)) || notifier->rest[0] == '\0') {
             notifier->rest = "?"; /* nothing of ours: any */
             server[0] = '\0';
         }

@@ -148,9 +148,8 @@ typedef struct found {
 
 /* What a failure of the schema's statements means: the connection's stay what they are, everything else is that the database does not
  * let us or is not ours. */
-static taskq_status explain(taskq__pg_session *session, taskq_status status, const char *schema, taskq_error *err)
+static taskq_status explain(taskq_status status, const char *schema, taskq_error *err)
 {
-    (void)session;
     if (err == NULL || status == TASKQ_OK || status == TASKQ_EBUSY || status == TASKQ_ENOMEM) {
         return status;
     }
@@ -297,8 +296,7 @@ taskq_status taskq__pg_schema_ready(taskq__pg_session *session, const char *sche
             break;
         }
         if (!may_migrate) {
-            status = taskq__fail(&reason, TASKQ_EINVAL, "the schema \"%s\" is %s", schema,
-                                 there.meta ? "older than this library's" : "not there");
+            status = there.meta ? TASKQ_OK : taskq__fail(&reason, TASKQ_ENOTFOUND, "there is no schema \"%s\"", schema);
             break;
         }
         status = migrate(session, schema, &text, &reason);
@@ -309,6 +307,6 @@ taskq_status taskq__pg_schema_ready(taskq__pg_session *session, const char *sche
         return status;
     }
     taskq__pg_session_rollback(session);
-    status = explain(session, status, schema, &reason);
+    status = explain(status, schema, &reason);
     return taskq__fail(err, status, "%s", reason.text);
 }

@@ -14,8 +14,8 @@ extern const char *const *const taskq__pg_migrations[TASKQ__PG_SCHEMA_VERSION];
 
 /* The schema's name as it was given (NULL: the default), checked, into room for TASKQ__PG_SCHEMA_BYTES_MAX + 1. */
 taskq_status taskq__pg_schema_take(const char *given, char *out, taskq_error *err);
-/* The schema is there in our version, made or migrated where it was not and that is allowed. EINVAL: it is not ours, newer, or the role may
- * not; the text says what to do. The session is ready. */
+/* The schema is there in our version, made or migrated where it was not. Where that is not allowed: there, in our version or an older one, or
+ * ENOTFOUND. EINVAL: it is not ours, newer, or the role may not; the text says what to do. The session is ready. */
 taskq_status taskq__pg_schema_ready(taskq__pg_session *session, const char *schema, bool may_migrate, taskq_error *err);
 
 #endif

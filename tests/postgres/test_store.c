@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* The store around the commit: its schema and who may make it, reads from many threads, connections that are lost. */
+#include "pgstore.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/job.h"
+#include "store/postgres/schema.h"
+
+static taskq_status try_open(const char *conninfo, taskq_store **out)
+{
+    taskq_postgres_options options = TASKQ_POSTGRES_OPTIONS_INIT;
+    options.conninfo = conninfo;
+    options.schema = place.schema;
+    return taskq_postgres_open(&options, out, &place.err);
+}
+
+/* ---- the schema -------------------------------------------------------------------------------------------------------- */
+
+static void *open_in_thread(void *user)
+{
+    taskq_postgres_options options = TASKQ_POSTGRES_OPTIONS_INIT;
+    taskq_error err = TASKQ_ERROR_INIT;
+    options.conninfo = place.conninfo;
+    options.schema = place.schema;
+    return taskq_postgres_open(&options, user, &err) == TASKQ_OK ? user : NULL;
+}
+
+START_TEST(stores_that_open_at_once_migrate_once)
+{
+    enum { STORES = 4 };
+    pthread_t threads[STORES];
+    taskq_store *stores[STORES];
+    for (int i = 0; i < STORES; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, open_in_thread, &stores[i]), 0);
+    }
+    for (int i = 0; i < STORES; i++) {
+        void *opened = NULL;
+        pthread_join(threads[i], &opened);
+        ck_assert_ptr_nonnull(opened);
+        taskq_store_close(stores[i]);
+    }
+    ck_assert_int_eq((int)place_number("SELECT value FROM @meta WHERE name = 'schema'"), TASKQ__PG_SCHEMA_VERSION);
+}
+END_TEST
+
+START_TEST(a_newer_schema_is_refused_and_left_alone)
+{
+    taskq_store *store = place_open();
+    taskq_store_close(store);
+    place_run("UPDATE @meta SET value = 1000 WHERE name = 'schema'");
+    ck_assert_int_eq(try_open(place.conninfo, &store), TASKQ_EINVAL);
+    ck_assert(strstr(place.err.text, "newer") != NULL);
+    ck_assert_int_eq((int)place_number("SELECT value FROM @meta WHERE name = 'schema'"), 1000);
+}
+END_TEST
+
+START_TEST(tables_of_somebody_else_are_left_alone)
+{
+    taskq_store *store = NULL;
+    place_run("CREATE SCHEMA \"%s\"", place.schema);
+    place_run("CREATE TABLE @jobs (what text)");
+    ck_assert_int_eq(try_open(place.conninfo, &store), TASKQ_EINVAL);
+    ck_assert(strstr(place.err.text, "not taskq's") != NULL);
+    ck_assert_int_eq((int)place_number("SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+                                       "WHERE nspname = '%s' AND relkind = 'r'",
+                                       place.schema),
+                     1);
+}
+END_TEST
+
+START_TEST(a_check_tells_and_changes_nothing)
+{
+    char summary[256];
+    taskq_postgres_options options = TASKQ_POSTGRES_OPTIONS_INIT;
+    options.conninfo = place.conninfo;
+    options.schema = place.schema;
+    ck_assert_int_eq(taskq_postgres_check(&options, summary, sizeof(summary), &place.err), TASKQ_ENOTFOUND);
+    ck_assert_int_eq((int)place_number("SELECT count(*) FROM pg_namespace WHERE nspname = '%s'", place.schema), 0);
+    taskq_store_close(place_open());
+    ck_ok(taskq_postgres_check(&options, summary, sizeof(summary), &place.err));
+    ck_assert(strstr(summary, "PostgreSQL") != NULL && strstr(summary, place.schema) != NULL);
+}
+END_TEST
+
+START_TEST(names_that_are_no_schemas_are_refused)
+{
+    const char *wrong[] = {
+        "", "1a", "a-b", "a\"b", "pg_x", "information_schema", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        ck_assert_int_eq(taskq_postgres_schema(wrong[i], 0, NULL, 0, NULL, &place.err), TASKQ_EINVAL);
+    }
+}
+END_TEST
+
+/* ---- a role of lesser rights ------------------------------------------------------------------------------------------- */
+
+/* The printed text, its grants made to `role` in place of the name that they have as an example. */
+static void run_printed(const char *role)
+{
+    static char text[65536], granted[65536];
+    ck_ok(taskq_postgres_schema(place.schema, 0, text, sizeof(text), NULL, &place.err));
+    size_t size = 0;
+    for (const char *line = text; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        const char *grant = strncmp(line, "-- GRANT", 8) == 0 ? line + 3 : line;
+        const char *to = grant != line ? strstr(grant, "taskq_server") : NULL;
+        int more = to == NULL
+                       ? snprintf(granted + size, sizeof(granted) - size, "%.*s\n", (int)length, line)
+                       : snprintf(granted + size, sizeof(granted) - size, "%.*s%s;\n", (int)(to - grant), grant, role);
+        size += (size_t)more;
+        line += length + (line[length] == '\n');
+    }
+    PGconn *conn = taskq__pg_session_conn(place.admin);
+    ck_assert_int_eq(PQexitPipelineMode(conn), 1);
+    PGresult *result = PQexec(conn, granted);
+    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQresultErrorMessage(result));
+    PQclear(result);
+    ck_assert_int_eq(PQenterPipelineMode(conn), 1);
+}
+
+static void conninfo_of(const char *role, char *out, size_t room)
+{
+    PGconn *conn = taskq__pg_session_conn(place.admin);
+    (void)snprintf(out, room, "host=%s port=%s dbname=%s user=%s", PQhost(conn), PQport(conn), PQdb(conn), role);
+}
+
+static int64_t enqueue(taskq_store *store)
+{
+    taskq_new_job job = TASKQ_NEW_JOB_INIT;
+    job.type = TASKQ_TEXT("t");
+    const taskq_new_job *jobs[] = {&job};
+    taskq_enqueue in = {.jobs = jobs, .count = 1, .wants_jobs = true};
+    taskq_op op = {.kind = TASKQ_OP_ENQUEUE, .in = {.enqueue = &in}, .count = 1, .arena = place.arena};
+    taskq_op *ops[] = {&op};
+    taskq_ready ready[4];
+    taskq_batch batch = {.struct_size = sizeof(batch),
+                         .ops = ops,
+                         .count = 1,
+                         .decide = taskq__job_decide,
+                         .arena = place.arena,
+                         .ready = ready,
+                         .ready_max = 4};
+    ck_ok(taskq__store_commit(store, &batch, &place.err));
+    ck_assert_int_eq(op.status, TASKQ_OK);
+    return in.results[0]->id;
+}
+
+START_TEST(a_role_with_the_printed_grants_alone_works)
+{
+    char role[64], conninfo[512];
+    taskq_store *store = NULL;
+    (void)snprintf(role, sizeof(role), "role_%s", place.schema);
+    place_run("CREATE ROLE %s LOGIN", role);
+    conninfo_of(role, conninfo, sizeof(conninfo));
+    place_run("REVOKE CREATE ON DATABASE postgres FROM PUBLIC");
+    ck_assert_int_eq(try_open(conninfo, &store), TASKQ_EINVAL);
+    ck_assert_msg(strstr(place.err.text, "--print-schema") != NULL, "%s", place.err.text);
+    run_printed(role);
+    ck_ok(try_open(conninfo, &store));
+    taskq_job *job = NULL;
+    int64_t id = enqueue(store);
+    ck_ok(taskq__store_get(store, id, 0, (taskq_now){0, 0}, place.arena, &job, &place.err));
+    ck_assert_int_eq(job->state, TASKQ_STATE_QUEUED);
+    ck_ok(taskq__store_ping(store, &place.err));
+    ck_ok(taskq__store_upkeep(store, true, &place.err));
+    taskq_store_close(store);
+    place_run("DROP OWNED BY %s", role);
+    place_run("DROP ROLE %s", role);
+}
+END_TEST
+
+/* ---- reads --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct reading {
+    taskq_store *store;
+    int64_t id;
+    const char *failed; /* NULL: nothing did */
+    taskq_error err;
+} reading;
+
+static void *read_much(void *user)
+{
+    enum { ROUNDS = 40 };
+    reading *r = user;
+    taskq_now now = {0, 0}, due;
+    for (int i = 0; i < ROUNDS && r->failed == NULL; i++) {
+        taskq_arena *arena = taskq__arena_new(NULL, 0);
+        taskq_filter filter = TASKQ_FILTER_INIT;
+        taskq_job *job = NULL;
+        taskq_page page;
+        taskq_counts counts;
+        uint32_t parts = TASKQ_PART_ATTEMPTS | TASKQ_PART_LOG;
+        if (taskq__store_get(r->store, r->id, parts, now, arena, &job, &r->err) != TASKQ_OK) {
+            r->failed = "get";
+        } else if (taskq__store_list(r->store, &filter, now, arena, &page, &r->err) != TASKQ_OK || page.count != 1) {
+            r->failed = "list";
+        } else if (taskq__store_counts(r->store, NULL, now, arena, &counts, &r->err) != TASKQ_OK || counts.count != 1) {
+            r->failed = "counts";
+        } else if (taskq__store_next_due(r->store, &due, &r->err) != TASKQ_OK) {
+            r->failed = "next_due";
+        }
+        taskq__arena_free(arena);
+    }
+    return NULL;
+}
+
+static void read_in_threads(taskq_store *store, int64_t id)
+{
+    enum { THREADS = 8 };
+    pthread_t threads[THREADS];
+    reading readings[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        readings[i] = (reading){.store = store, .id = id};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, read_much, &readings[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_msg(readings[i].failed == NULL, "%s: %s", readings[i].failed, readings[i].err.text);
+    }
+}
+
+START_TEST(eight_threads_read_over_four_connections)
+{
+    taskq_store *store = place_open();
+    read_in_threads(store, enqueue(store));
+    ck_assert_int_le((int)place_number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'taskq read'"),
+                     4);
+    taskq_store_close(store);
+}
+END_TEST
+
+START_TEST(reads_and_commits_survive_the_loss_of_their_connections)
+{
+    taskq_store *store = place_open();
+    int64_t id = enqueue(store);
+    read_in_threads(store, id);
+    place_run("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'taskq %%' "
+              "AND pid <> pg_backend_pid()");
+    read_in_threads(store, id);
+    ck_assert_int_gt((int)enqueue(store), (int)id);
+    taskq_store_close(store);
+}
+END_TEST
+
+START_TEST(old_batches_and_appended_counters_are_tidied_up)
+{
+    enum { JOBS = 150 };
+    taskq_store *store = place_open();
+    for (int i = 0; i < JOBS; i++) {
+        (void)enqueue(store);
+    }
+    ck_ok(taskq__store_upkeep(store, true, &place.err));
+    ck_assert_int_le((int)place_number("SELECT count(*) FROM @counters"), 2);
+    ck_assert_int_le((int)place_number("SELECT count(*) FROM @batches"), 10);
+    taskq_counts counts;
+    ck_ok(taskq__store_counts(store, NULL, (taskq_now){0, 0}, place.arena, &counts, &place.err));
+    ck_assert_int_eq((int)counts.queues[0].counts[TASKQ_STATE_QUEUED], JOBS);
+    taskq_store_close(store);
+}
+END_TEST
+
+TASKQ_TESTS_WITH(place_setup, place_teardown, stores_that_open_at_once_migrate_once,
+                 a_newer_schema_is_refused_and_left_alone, tables_of_somebody_else_are_left_alone,
+                 a_check_tells_and_changes_nothing, names_that_are_no_schemas_are_refused,
+                 a_role_with_the_printed_grants_alone_works, eight_threads_read_over_four_connections,
+                 reads_and_commits_survive_the_loss_of_their_connections,
+                 old_batches_and_appended_counters_are_tidied_up)
