@@ -23,7 +23,7 @@ from record import Asker, Book, brief
 
 REQUEST_SECONDS = 20.0
 LIVE_MAX = 400
-LEASES_MS = (1000, 1000, 1500, 3000)
+LEASES_MS = (1000, 1000, 1500, 2000)
 
 
 class Pool:

@@ -19,7 +19,7 @@ class OneServer(HistoryCase):
             server.start()
 
         with self.repeatedly(kill, every=seconds(1.0, 3.0)):
-            self.run_for(seconds(5, 120))
+            self.run_for(seconds(3, 120))
         self.assertGreater(load.end()["requests"], 500)
         check = self.prove()
         self.assertGreater(check.evidence.total["unknown"], 0)
@@ -28,7 +28,7 @@ class OneServer(HistoryCase):
         proxy = LossyProxy(self.start_server().url, LOST_EVERY)
         self.addCleanup(proxy.close)
         load = self.load([proxy.url])
-        wait_until(lambda: load.has_done(seconds(2500, 50000)), timeout=300, what="the load")
+        wait_until(lambda: load.has_done(seconds(1500, 50000)), timeout=300, what="the load")
         load.end()
         _, happened = self.prove().doubts()
         self.assertGreater(happened, 5)

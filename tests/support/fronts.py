@@ -29,7 +29,8 @@ frontend taskq
     default_backend servers
 backend servers
     balance {balance}
-    option httpchk GET /readyz
+    option httpchk
+    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
     http-check expect status 200
     default-server check inter 200ms fastinter 100ms fall 1 rise 1
 {servers}
