@@ -4,6 +4,11 @@
  *
  * The three numbers below are the only place where the project's version is written: the build reads it
  * from here. May be called from any thread; nothing here can fail.
+ *
+ * A program may run with a library of another version than it was compiled against, of the same soname. Structs that begin with
+ * struct_size say how much of them the program knows (their _INIT sets it): fields are only ever appended, and zero is their default. A
+ * shorter struct than the library's is taken as if it went on with zeros; of a longer one, what the library does not know has to be zero,
+ * else the call is refused (EINVAL); of what the library fills in, each gets the part that it knows.
  */
 #ifndef TASKQ_VERSION_H
 #define TASKQ_VERSION_H

@@ -11,18 +11,31 @@
 #include "core/fail.h"
 #include "core/job.h"
 #include "core/scan.h"
+#include "core/sized.h"
 #include "core/text.h"
 
 #define IDEMPOTENCY_KEEP_MS (INT64_C(24) * 3600 * 1000)
 
 /* ---- enqueueing ------------------------------------------------------------------------------------------ */
 
+/* The caller's job as this version knows it: itself, or its copy in `own`. */
+static taskq_status as_known(const taskq_new_job **job, taskq_new_job *own, taskq_error *err)
+{
+    if (*job && (*job)->struct_size == sizeof(**job)) {
+        return TASKQ_OK;
+    }
+    taskq_status status = TASKQ__SIZED_IN(*job, own, err);
+    *job = own;
+    return status;
+}
+
 static taskq_status check_job(const taskq_new_job *job, bool json_checked, taskq_error *err)
 {
-    if (!job || job->struct_size < sizeof(*job)) {
-        return taskq__fail(err, TASKQ_EINVAL, "a job is missing or was not set up with TASKQ_NEW_JOB_INIT");
+    taskq_new_job own;
+    taskq_status status = as_known(&job, &own, err);
+    if (status == TASKQ_OK) {
+        status = taskq__new_job_check(job, err);
     }
-    taskq_status status = taskq__new_job_check(job, err);
     if (status != TASKQ_OK || json_checked) {
         return status;
     }
@@ -39,18 +52,20 @@ taskq_status taskq__enqueue_check(const taskq_new_job *const *jobs, uint32_t cou
     if (!jobs || count == 0 || count > TASKQ_ENQUEUE_JOBS_MAX) {
         return taskq__fail(err, TASKQ_EINVAL, "the number of jobs is not within 1 and %d", TASKQ_ENQUEUE_JOBS_MAX);
     }
-    if (options && options->struct_size < sizeof(*options)) {
-        return taskq__fail(err, TASKQ_EINVAL, "the options were not set up with TASKQ_ENQUEUE_OPTIONS_INIT");
+    taskq_enqueue_options own = TASKQ_ENQUEUE_OPTIONS_INIT;
+    taskq_status options_status = options ? TASKQ__SIZED_IN(options, &own, err) : TASKQ_OK;
+    if (options_status != TASKQ_OK) {
+        return options_status;
     }
-    if (options && options->idempotency_key.size > 0 && !taskq__text_is_key(options->idempotency_key)) {
+    if (own.idempotency_key.size > 0 && !taskq__text_is_key(own.idempotency_key)) {
         return taskq__fail(err, TASKQ_EINVAL, "an idempotency key has 1 to %d characters, none of them NUL",
                            TASKQ_KEY_CHARS_MAX);
     }
-    if (options && options->idempotency_scope.size > 4 * TASKQ_KEY_CHARS_MAX) {
+    if (own.idempotency_scope.size > 4 * TASKQ_KEY_CHARS_MAX) {
         return taskq__fail(err, TASKQ_EINVAL, "the scope of an idempotency key is too long");
     }
     for (uint32_t i = 0; i < count; i++) {
-        taskq_status status = check_job(jobs[i], options && options->json_checked, err);
+        taskq_status status = check_job(jobs[i], own.json_checked, err);
         if (status != TASKQ_OK) {
             if (count > 1) {
                 taskq__fail_element(err, i);
@@ -82,13 +97,47 @@ static bool join_key(const taskq_enqueue_options *options, taskq_arena *arena, t
     return true;
 }
 
+/* Where callers of other versions are among them: a list with copies in their place. */
+static taskq_status all_known(const taskq_new_job *const **jobs, uint32_t count, taskq_arena *arena, taskq_error *err)
+{
+    uint32_t same = 0;
+    while (same < count && (*jobs)[same]->struct_size == sizeof(taskq_new_job)) {
+        same++;
+    }
+    if (same == count) {
+        return TASKQ_OK;
+    }
+    const taskq_new_job **list = taskq_arena_alloc(arena, count * sizeof(*list));
+    for (uint32_t i = 0; list && i < count; i++) {
+        taskq_new_job *own = taskq_arena_alloc(arena, sizeof(*own));
+        if (!own) {
+            return taskq__fail_memory(err);
+        }
+        list[i] = (*jobs)[i];
+        taskq_status status = as_known(&list[i], own, err);
+        if (status != TASKQ_OK) {
+            return status;
+        }
+    }
+    *jobs = list;
+    return list ? TASKQ_OK : taskq__fail_memory(err);
+}
+
 taskq_status taskq__enqueue_make(const taskq_new_job *const *jobs, uint32_t count, const taskq_enqueue_options *options,
                                  bool wants_jobs, taskq_arena *arena, taskq_enqueue *out, taskq_error *err)
 {
+    taskq_enqueue_options own = TASKQ_ENQUEUE_OPTIONS_INIT;
+    taskq_status status = options ? TASKQ__SIZED_IN(options, &own, err) : TASKQ_OK;
+    if (status == TASKQ_OK) {
+        status = all_known(&jobs, count, arena, err);
+    }
+    if (status != TASKQ_OK) {
+        return status;
+    }
     *out = (taskq_enqueue){.jobs = jobs, .count = count, .keep_ms = IDEMPOTENCY_KEEP_MS, .wants_jobs = wants_jobs};
-    if (options && options->idempotency_key.size > 0) {
-        out->digest = options->digest;
-        if (!join_key(options, arena, &out->idempotency_key)) {
+    if (own.idempotency_key.size > 0) {
+        out->digest = own.digest;
+        if (!join_key(&own, arena, &out->idempotency_key)) {
             return taskq__fail_memory(err);
         }
     }

@@ -28,6 +28,29 @@ static taskq_status size_of(const void *given, size_t own_size, size_t *out, tas
     return TASKQ_OK;
 }
 
+/* What is beyond ours. */
+static taskq_status check_rest(const char *given, size_t own_size, size_t size, taskq_error *err)
+{
+    for (size_t at = own_size; at < size; at++) {
+        if (given[at] != 0) {
+            return taskq__fail(err, TASKQ_EINVAL,
+                               "the struct uses what this library, version " TASKQ_VERSION
+                               ", does not know: the program was compiled against a newer one");
+        }
+    }
+    return TASKQ_OK;
+}
+
+taskq_status taskq__sized_both(const void *given, size_t least, size_t own_size, taskq_error *err)
+{
+    size_t size = 0;
+    taskq_status status = size_of(given, own_size, &size, err);
+    if (status == TASKQ_OK && size < least) {
+        status = taskq__fail(err, TASKQ_EINVAL, "the struct is smaller than it was in any version");
+    }
+    return status == TASKQ_OK ? check_rest(given, own_size, size, err) : status;
+}
+
 taskq_status taskq__sized_in(const void *given, void *own, size_t own_size, taskq_error *err)
 {
     size_t size = 0;
@@ -35,13 +58,9 @@ taskq_status taskq__sized_in(const void *given, void *own, size_t own_size, task
     if (status != TASKQ_OK) {
         return status;
     }
-    const char *bytes = given;
-    for (size_t at = own_size; at < size; at++) {
-        if (bytes[at] != 0) {
-            return taskq__fail(err, TASKQ_EINVAL,
-                               "the struct uses what this library, version " TASKQ_VERSION
-                               ", does not know: the program was compiled against a newer one");
-        }
+    status = check_rest(given, own_size, size, err);
+    if (status != TASKQ_OK) {
+        return status;
     }
     memset(own, 0, own_size);
     memcpy(own, given, size < own_size ? size : own_size);

@@ -13,6 +13,12 @@ taskq_status taskq__sized_in(const void *given, void *own, size_t own_size, task
  * never set up. */
 taskq_status taskq__sized_out(void *given, const void *own, size_t own_size, taskq_error *err);
 
+/* Structs that go both ways, such as reports: they are used where they lie, so they have all that the first version had (up to `least`);
+ * what was appended later is looked at with TASKQ__SIZED_HAS alone. EINVAL as of sized_in. */
+taskq_status taskq__sized_both(const void *given, size_t least, size_t own_size, taskq_error *err);
+
+#define TASKQ__SIZED_END(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
+#define TASKQ__SIZED_HAS(given, type, field) ((given)->struct_size >= TASKQ__SIZED_END(type, field))
 #define TASKQ__SIZED_IN(given, own, err) taskq__sized_in((given), (own), sizeof(*(own)), (err))
 #define TASKQ__SIZED_OUT(given, own, err) taskq__sized_out((given), (own), sizeof(*(own)), (err))
 

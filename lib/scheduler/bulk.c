@@ -7,6 +7,7 @@
 #include "scheduler/scheduler.h"
 
 #include "core/fail.h"
+#include "core/sized.h"
 #include "core/text.h"
 
 enum {
@@ -182,13 +183,10 @@ static taskq_status check(taskq_bulk_action action, const int64_t *ids, uint32_t
     if (id_count > IDS_MAX || (id_count > 0 && !ids)) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/filter/ids", "more than %d ids", IDS_MAX);
     }
-    if (filter && filter->struct_size < sizeof(*filter)) {
-        return taskq__fail(err, TASKQ_EINVAL, "the filter was not set up with TASKQ_FILTER_INIT");
-    }
-    if (id_count == 0 && (!filter || !narrows(filter))) {
+    if (id_count == 0 && !narrows(filter)) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/filter", "the filter is empty: it would mean every job");
     }
-    if (filter && ((int)filter->state < 0 || filter->state >= TASKQ_STATE_COUNT)) {
+    if ((int)filter->state < 0 || filter->state >= TASKQ_STATE_COUNT) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/filter/state", "there is no such state");
     }
     return TASKQ_OK;
@@ -208,14 +206,17 @@ taskq_status taskq_scheduler_bulk_until(taskq_scheduler *scheduler, taskq_bulk_a
     if (!scheduler) {
         return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler");
     }
-    taskq_status status = check(action, ids, id_count, filter, err);
+    taskq_filter all = TASKQ_FILTER_INIT;
+    taskq_status status = filter ? TASKQ__SIZED_IN(filter, &all, err) : TASKQ_OK;
+    if (status == TASKQ_OK) {
+        status = check(action, ids, id_count, &all, err);
+    }
     if (status == TASKQ_OK) {
         status = taskq__scheduler_enter(scheduler, err);
     }
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq_filter all = TASKQ_FILTER_INIT;
     taskq_arena *memory = taskq__arena_new(&scheduler->allocator, 0);
     bulk work = {.scheduler = scheduler,
                  .action = action,
@@ -226,9 +227,9 @@ taskq_status taskq_scheduler_bulk_until(taskq_scheduler *scheduler, taskq_bulk_a
     if (!work.events || !work.arena) {
         status = taskq__fail_memory(err);
     } else if (id_count > 0) {
-        status = do_ids(&work, ids, id_count, filter ? filter : &all, err);
+        status = do_ids(&work, ids, id_count, &all, err);
     } else {
-        status = do_filter(&work, filter, err);
+        status = do_filter(&work, &all, err);
     }
     if (status == TASKQ_OK && affected) {
         *affected = work.affected;

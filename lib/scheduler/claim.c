@@ -7,6 +7,7 @@
 
 #include "core/alloc.h"
 #include "core/fail.h"
+#include "core/sized.h"
 #include "core/text.h"
 
 #define CLAIM_WAIT_MS_MAX 60000
@@ -38,9 +39,6 @@ static taskq_status take_names(const taskq_text *names, uint32_t count, const ch
 
 static taskq_status check(const taskq_claim_options *options, taskq_error *err)
 {
-    if (!options || options->struct_size < sizeof(*options)) {
-        return taskq__fail(err, TASKQ_EINVAL, "the claim is missing or was not set up with TASKQ_CLAIM_OPTIONS_INIT");
-    }
     if (options->worker.size > 0 && !taskq__text_is_name(options->worker)) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/worker", "a name has 1 to %d of A-Z a-z 0-9 . _ : / -",
                                  TASKQ_NAME_BYTES_MAX);
@@ -111,12 +109,17 @@ static taskq_status make_nodes(const taskq_scheduler *scheduler, taskq__call *ca
     return TASKQ_OK;
 }
 
-taskq_status taskq__claim_begin(taskq_scheduler *scheduler, const taskq_claim_options *options, taskq__call *call,
+taskq_status taskq__claim_begin(taskq_scheduler *scheduler, const taskq_claim_options *given, taskq__call *call,
                                 taskq_jobs *list, taskq__claim_work *work, taskq_error *err)
 {
     work->nodes = work->few;
     work->allocator = &scheduler->allocator;
-    taskq_status status = take_options(options, work, err);
+    taskq_claim_options own;
+    const taskq_claim_options *options = &own;
+    taskq_status status = TASKQ__SIZED_IN(given, &own, err);
+    if (status == TASKQ_OK) {
+        status = take_options(options, work, err);
+    }
     if (status != TASKQ_OK) {
         return status;
     }

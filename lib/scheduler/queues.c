@@ -5,6 +5,7 @@
 #include "scheduler/scheduler.h"
 
 #include "core/fail.h"
+#include "core/sized.h"
 #include "core/text.h"
 
 enum { SEARCH_BYTES_MAX = 1024 };
@@ -180,15 +181,14 @@ taskq_status taskq_scheduler_list(taskq_scheduler *scheduler, const taskq_filter
                                   taskq_error *err)
 {
     taskq_filter all = TASKQ_FILTER_INIT;
-    if (!scheduler || !out || (filter && filter->struct_size < sizeof(*filter))) {
-        return taskq__fail(err, TASKQ_EINVAL,
-                           "there is no scheduler, no place for the jobs, or the filter was not set up");
+    if (!scheduler || !out) {
+        return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler, or no place for the jobs");
     }
-    if (filter) {
-        all = *filter;
-    }
+    taskq_status status = filter ? TASKQ__SIZED_IN(filter, &all, err) : TASKQ_OK;
     all.limit = all.limit ? all.limit : 100;
-    taskq_status status = check_filter(&all, err);
+    if (status == TASKQ_OK) {
+        status = check_filter(&all, err);
+    }
     if (status == TASKQ_OK) {
         status = taskq__scheduler_enter(scheduler, err);
     }

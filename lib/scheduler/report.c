@@ -11,6 +11,7 @@
 #include "core/job.h"
 #include "core/request.h"
 #include "core/scan.h"
+#include "core/sized.h"
 #include "core/text.h"
 
 enum { PROGRESS_BYTES_MAX = 65536 };
@@ -114,8 +115,10 @@ static taskq_status check_completion(taskq_report *const *reports, uint32_t coun
         return taskq__fail(err, TASKQ_EINVAL, "more than %d reports", TASKQ_REPORTS_MAX);
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!reports[i] || reports[i]->struct_size < sizeof(taskq_report)) {
-            return taskq__fail(err, TASKQ_EINVAL, "a report is missing or was not set up with TASKQ_REPORT_INIT");
+        taskq_status status =
+            taskq__sized_both(reports[i], TASKQ__SIZED_END(taskq_report, job), sizeof(taskq_report), err);
+        if (status != TASKQ_OK) {
+            return status;
         }
     }
     if (want_jobs && !reported) {
@@ -124,7 +127,12 @@ static taskq_status check_completion(taskq_report *const *reports, uint32_t coun
     if (next && !claimed) {
         return taskq__fail(err, TASKQ_EINVAL, "there is no place for the jobs that are claimed");
     }
-    if (next && next->wait_ms != 0) {
+    taskq_claim_options own = TASKQ_CLAIM_OPTIONS_INIT;
+    taskq_status status = next ? TASKQ__SIZED_IN(next, &own, err) : TASKQ_OK;
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    if (own.wait_ms != 0) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/next/wait_ms", "a claim after reports does not wait");
     }
     return TASKQ_OK;
@@ -187,8 +195,10 @@ taskq_status taskq_scheduler_complete(taskq_scheduler *scheduler, taskq_report *
 
 static taskq_status check_beat(const taskq_heartbeat *beat, taskq_error *err)
 {
-    if (!beat || beat->struct_size < sizeof(*beat)) {
-        return taskq__fail(err, TASKQ_EINVAL, "a heartbeat is missing or was not set up with TASKQ_HEARTBEAT_INIT");
+    taskq_status status =
+        taskq__sized_both(beat, TASKQ__SIZED_END(taskq_heartbeat, quiet), sizeof(taskq_heartbeat), err);
+    if (status != TASKQ_OK) {
+        return status;
     }
     if (beat->version < 1) {
         return taskq__fail_field(err, TASKQ_EINVAL, "/version", "a version is 1 or more");

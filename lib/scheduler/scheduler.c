@@ -210,19 +210,17 @@ void taskq_scheduler_close(taskq_scheduler *scheduler)
 
 taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_scheduler_stats *out, taskq_error *err)
 {
-    if (!scheduler || !out || out->struct_size < sizeof(*out)) {
-        return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler, or no place for its figures");
+    if (!scheduler) {
+        return taskq__fail(err, TASKQ_EINVAL, "there is no scheduler");
     }
     taskq_status status = taskq__process_check(&scheduler->process, "scheduler", err);
     if (status != TASKQ_OK) {
         return status;
     }
     taskq__line_counts counts = taskq__line_read_counts(scheduler->line);
-    out->commits = counts.commits;
-    out->ops = counts.ops;
-    out->parked = counts.parked;
-    taskq__stats_read(&scheduler->stats, taskq__scheduler_now(scheduler), out);
-    return TASKQ_OK;
+    taskq_scheduler_stats own = {.commits = counts.commits, .ops = counts.ops, .parked = counts.parked};
+    taskq__stats_read(&scheduler->stats, taskq__scheduler_now(scheduler), &own);
+    return TASKQ__SIZED_OUT(out, &own, err);
 }
 
 taskq_status taskq_scheduler_ping(taskq_scheduler *scheduler, taskq_error *err)

@@ -366,7 +366,6 @@ int taskq_worker_fd(const taskq_worker *worker)
 void taskq_worker_read_stats(const taskq_worker *worker, taskq_worker_stats *out)
 {
     taskq_worker_stats stats = {
-        .struct_size = out->struct_size,
         .running = atomic_load(&worker->running),
         .reports_waiting = atomic_load(&worker->reports_waiting),
         .claimed = atomic_load(&worker->claimed),
@@ -376,5 +375,5 @@ void taskq_worker_read_stats(const taskq_worker *worker, taskq_worker_stats *out
         .lost = atomic_load(&worker->lost),
         .report_retries = atomic_load(&worker->report_retries),
     };
-    memcpy(out, &stats, out->struct_size < sizeof(stats) ? out->struct_size : sizeof(stats));
+    (void)TASKQ__SIZED_OUT(out, &stats, NULL);
 }

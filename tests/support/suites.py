@@ -24,11 +24,11 @@ LOGS = WORK / "logs"
 SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false", "-Dexamples=false", "-Dbench=false"]
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
-            ["unit", "contract", "scheduler", "worker", "api", "tls", "e2e", "fault", "history", "security", "openapi", "examples", "bench",
+            ["unit", "contract", "scheduler", "worker", "host", "api", "tls", "e2e", "fault", "history", "security", "openapi", "examples", "bench",
              "docs", "lint", "install", "packages"]),
     "clang": ("clang", ["--buildtype=debugoptimized"], ["unit"]),
     "asan": ("clang", SANITIZED + ["-Db_sanitize=address,undefined"],
-             ["unit", "contract", "scheduler", "worker", "walk"]),
+             ["unit", "contract", "scheduler", "worker", "host", "walk"]),
     "tsan": ("clang", SANITIZED + ["-Db_sanitize=thread"], ["contract", "scheduler", "worker"]),
 }
 # These measure delays: nothing runs beside them.

@@ -11,6 +11,7 @@
 #include "store/sqlite/batch.h"
 
 #include "core/fail.h"
+#include "core/sized.h"
 #include "core/jobs.h"
 #include "core/request.h"
 #include "store/sqlite/fault.h"
@@ -335,8 +336,9 @@ static void count_report(taskq__loan *loan, const taskq_report *report)
 
 static taskq_status check_report(taskq_report *report, taskq_error *err)
 {
-    if (report == NULL || report->struct_size < sizeof(*report)) {
-        return taskq__fail(err, TASKQ_EINVAL, "the report is missing or was not set up with TASKQ_REPORT_INIT");
+    taskq_status status = taskq__sized_both(report, TASKQ__SIZED_END(taskq_report, job), sizeof(*report), err);
+    if (status != TASKQ_OK) {
+        return status;
     }
     report->job = NULL;
     report->status = taskq__report_check(report, false);
