@@ -2,6 +2,7 @@
 """Three servers over one PostgreSQL, of which each is killed or restarted while the others go on."""
 import http.client
 import json
+import signal
 import threading
 import unittest
 
@@ -42,6 +43,23 @@ class ServersKilled(ClusterCase):
             self.run_for(seconds(4, 120))
         check = self.assert_served(load.end())
         self.assertGreater(check.evidence.total["unknown"], 0)
+
+
+class ServersFrozen(ClusterCase):
+    """As on a machine that is suspended: for longer than a lease, and the others go on."""
+
+    def test_servers_that_freeze_in_the_midst_of_it_break_no_rule(self):
+        servers, load = self.start_cluster(), self.load()
+
+        def freeze(count):
+            program = servers[count % 3].program
+            program.send_signal(signal.SIGSTOP)
+            self.run_for(seconds(1.3, 15.0))
+            program.send_signal(signal.SIGCONT)
+
+        with self.repeatedly(freeze, every=0.1):
+            self.run_for(seconds(3, 180))
+        self.assert_served(load.end())
 
 
 class Producer(threading.Thread):
