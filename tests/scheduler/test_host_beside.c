@@ -18,12 +18,11 @@
 #include "scheduler/scheduler.h"
 #include "store/sqlite/beside.h"
 
-/* In the child: its own connection, with a transaction open. */
-static sqlite3 *connect_and_begin(void)
+static sqlite3 *connect_and_begin(const char *path)
 {
     sqlite3 *db = NULL;
-    ck_assert_int_eq(sqlite3_open(fixture_path("jobs.db"), &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 10000);
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 60000);
     host_run(db, "BEGIN IMMEDIATE; INSERT INTO orders VALUES (1)");
     return db;
 }
@@ -41,23 +40,51 @@ static taskq_status enqueue_beside(sqlite3 *db, const taskq_new_job *job, taskq_
     return status;
 }
 
-/* Another process: an order and its mail, then `end`. */
-static void produce_elsewhere(const char *end)
+/* ---- the other process: this program again, for a forked child's SQLite would take its parent's locks for its own ------- */
+
+enum { WRITERS = 3, ROUNDS = 200 };
+
+/* An order and its mail, then `end`, `rounds` times; every fifth of many is rolled back. No test runs here: nothing is asserted. */
+static int produce(const char *path, const char *end, int rounds)
+{
+    taskq_new_job job = TASKQ_NEW_JOB_INIT;
+    const taskq_new_job *jobs[] = {&job};
+    const taskq__beside what = {jobs, 1, NULL, NULL, NULL};
+    taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
+    sqlite3 *db = NULL;
+    job.type = TASKQ_TEXT("mail");
+    options.path = path;
+    bool good = sqlite3_open(path, &db) == SQLITE_OK && sqlite3_busy_timeout(db, 60000) == SQLITE_OK;
+    for (int i = 1; good && i <= rounds; i++) {
+        good = host_try(db, "BEGIN IMMEDIATE; INSERT INTO orders VALUES (1)") == SQLITE_OK;
+        taskq_status status = rounds > 1 ? taskq_sqlite_enqueue_beside(db, &options, jobs, 1, NULL, NULL, NULL, NULL)
+                                         : taskq__beside_enqueue(db, "taskq_", NULL, &what, NULL);
+        good = good && status == TASKQ_OK && host_try(db, i % 5 == 0 ? "ROLLBACK" : end) == SQLITE_OK;
+    }
+    return sqlite3_close(db) == SQLITE_OK && good ? 0 : 1;
+}
+
+static pid_t start_producer(const char *what)
 {
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
-        taskq_new_job job = new_job("default", "mail");
-        taskq_error err = TASKQ_ERROR_INIT;
-        sqlite3 *db = connect_and_begin();
-        taskq_status status = enqueue_beside(db, &job, &err);
-        host_run(db, end);
-        sqlite3_close(db);
-        _exit(status == TASKQ_OK ? 0 : 1);
+        (void)execl("/proc/self/exe", "producer", what, fixture_path("jobs.db"), (char *)NULL);
+        _exit(127);
     }
+    return child;
+}
+
+static void await_producer(pid_t child)
+{
     int ended = 0;
     ck_assert_int_eq(waitpid(child, &ended, 0), child);
     ck_assert(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+}
+
+static void produce_elsewhere(const char *end)
+{
+    await_producer(start_producer(end));
 }
 
 START_TEST(an_order_and_its_mail_come_from_another_process)
@@ -127,7 +154,7 @@ START_TEST(a_refusal_leaves_the_other_processes_transaction_usable)
     taskq_enqueue_options options = TASKQ_ENQUEUE_OPTIONS_INIT;
     options.idempotency_key = TASKQ_TEXT("k");
     options.digest = 1;
-    sqlite3 *db = connect_and_begin();
+    sqlite3 *db = connect_and_begin(fixture_path("jobs.db"));
     const taskq__beside what = {jobs, 1, &options, NULL, NULL};
     ck_assert_int_eq(taskq__beside_enqueue(db, "taskq_", NULL, &what, &err), TASKQ_OK);
     options.digest = 2;
@@ -142,7 +169,7 @@ START_TEST(a_statement_that_fails_leaves_no_half_of_a_job)
 {
     taskq_new_job job = new_job("default", "mail");
     taskq_error err = TASKQ_ERROR_INIT;
-    sqlite3 *db = connect_and_begin();
+    sqlite3 *db = connect_and_begin(fixture_path("jobs.db"));
     /* The job's row is written, its payload is not. */
     host_run(db, "CREATE TEMP TRIGGER no BEFORE INSERT ON main.taskq_payloads BEGIN SELECT RAISE(ABORT, 'no'); END");
     ck_assert_int_eq(enqueue_beside(db, &job, &err), TASKQ_EINVAL);
@@ -164,7 +191,7 @@ static void assert_refused(sqlite3 *db, taskq_status wanted, const char *words)
 
 START_TEST(a_connection_that_does_not_fit_is_refused)
 {
-    sqlite3 *db = connect_and_begin();
+    sqlite3 *db = connect_and_begin(fixture_path("jobs.db"));
     host_run(db, "COMMIT");
     assert_refused(db, TASKQ_EINVAL, "BEGIN IMMEDIATE comes first");
     host_run(db, "BEGIN IMMEDIATE; UPDATE taskq_meta SET value = 9 WHERE name = 'schema'");
@@ -200,7 +227,7 @@ START_TEST(the_call_does_what_the_sqlite_that_is_there_allows)
     options.path = fixture_path("jobs.db");
     uint32_t made = 7;
     bool can = sqlite3_libversion_number() >= 3051003;
-    sqlite3 *db = connect_and_begin();
+    sqlite3 *db = connect_and_begin(fixture_path("jobs.db"));
     ck_assert_int_eq(taskq_sqlite_enqueue_beside(db, &options, NULL, 0, NULL, NULL, NULL, &fx.err), TASKQ_EINVAL);
     taskq_status status = taskq_sqlite_enqueue_beside(db, &options, jobs, 1, NULL, NULL, &made, &fx.err);
     ck_assert_int_eq(status, can ? TASKQ_OK : TASKQ_EINVAL);
@@ -215,39 +242,12 @@ END_TEST
 
 /* ---- with a SQLite that can do it alone ---------------------------------------------------------------------------------- */
 
-enum { WRITERS = 3, ROUNDS = 200 };
-
-static void write_beside(void)
-{
-    taskq_new_job job = new_job("default", "mail");
-    const taskq_new_job *jobs[] = {&job};
-    taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
-    taskq_error err = TASKQ_ERROR_INIT;
-    sqlite3 *db = NULL;
-    options.path = fixture_path("jobs.db");
-    ck_assert_int_eq(sqlite3_open(options.path, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 60000);
-    for (int i = 0; i < ROUNDS; i++) {
-        host_run(db, "BEGIN IMMEDIATE; INSERT INTO orders VALUES (1)");
-        if (taskq_sqlite_enqueue_beside(db, &options, jobs, 1, NULL, NULL, NULL, &err) != TASKQ_OK) {
-            _exit(1);
-        }
-        host_run(db, i % 5 == 0 ? "ROLLBACK" : "COMMIT");
-    }
-    sqlite3_close(db);
-    _exit(0);
-}
-
 START_TEST(several_processes_and_the_scheduler_write_side_by_side)
 {
     pid_t children[WRITERS];
     int64_t claimed = 0, version = 0;
     for (int i = 0; i < WRITERS; i++) {
-        children[i] = fork();
-        ck_assert_int_ge(children[i], 0);
-        if (children[i] == 0) {
-            write_beside();
-        }
+        children[i] = start_producer("many");
     }
     while (claimed < WRITERS * ROUNDS * 4 / 5) {
         int64_t id = claim("default", "mail", &version);
@@ -260,9 +260,7 @@ START_TEST(several_processes_and_the_scheduler_write_side_by_side)
         }
     }
     for (int i = 0; i < WRITERS; i++) {
-        int ended = 0;
-        ck_assert_int_eq(waitpid(children[i], &ended, 0), children[i]);
-        ck_assert(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+        await_producer(children[i]);
     }
     ck_assert_int_eq(host_orders(), claimed);
     ck_assert_int_eq(host_ask("SELECT count(*) FROM taskq_jobs WHERE state = 5"), claimed);
@@ -271,8 +269,12 @@ START_TEST(several_processes_and_the_scheduler_write_side_by_side)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3) {
+        bool many = strcmp(argv[1], "many") == 0;
+        return produce(argv[2], many ? "COMMIT" : argv[1], many ? ROUNDS : 1);
+    }
     const TTest *const tests[] = {
         an_order_and_its_mail_come_from_another_process,
         what_the_other_process_rolls_back_was_never_there,
