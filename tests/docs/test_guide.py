@@ -8,11 +8,13 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
 import unittest
 
+from postgres import Postgres
 from program import environment, executable
 
 ROOT = pathlib.Path(os.environ["TASKQ_SOURCE_ROOT"])
@@ -20,7 +22,7 @@ BUILD = pathlib.Path(os.environ["TASKQ_BUILD_ROOT"])
 GUIDE = ROOT / "examples/guide"
 PAGES = sorted(GUIDE.glob("*.md"))
 BLOCK = re.compile(r"(?:^<!-- given: (?P<given>.*?) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-INCLUDES = "#include <poll.h>\n#include <sqlite3.h>\n#include <stdio.h>\n#include <taskq/taskq.h>\n"
+INCLUDES = "#include <poll.h>\n#include <sqlite3.h>\n#include <stdio.h>\n#include <taskq/postgres.h>\n#include <taskq/taskq.h>\n"
 
 
 def blocks(page, kind, section=None):
@@ -47,7 +49,7 @@ def anchor(heading):
 
 
 class Guide(unittest.TestCase):
-    def run_script(self, script, port):
+    def run_script(self, script, port, **more):
         folder = tempfile.TemporaryDirectory(prefix="taskq-guide-")
         self.addCleanup(folder.cleanup)
         packages = pathlib.Path(folder.name) / ".pkgconfig"  # as installed, but where the build stands
@@ -60,14 +62,14 @@ class Guide(unittest.TestCase):
             ["bash", "-euo", "pipefail", "-c", "trap 'trap - EXIT; jobs -p | xargs -r kill; wait' EXIT\n" + script],
             cwd=folder.name, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
             env=environment({"PATH": os.pathsep.join([*programs, os.environ["PATH"]]),
-                             "TASKQ_LISTEN": f"127.0.0.1:{port}", "TASKQ_SERVER": f"http://127.0.0.1:{port}",
+                             "TASKQ_LISTEN": f"127.0.0.1:{port}", "TASKQ_SERVER": f"http://127.0.0.1:{port}", **more,
                              "PKG_CONFIG_PATH": str(packages), "LD_LIBRARY_PATH": str(BUILD / "lib")}))
 
-    def check_commands(self, name):
+    def check_commands(self, name, section=None, **more):
         port = free_port()
-        script = "".join(match["text"] for match in blocks(GUIDE / name, "sh")).replace(":7070", f":{port}")
+        script = "".join(match["text"] for match in blocks(GUIDE / name, "sh", section)).replace(":7070", f":{port}")
         self.assertGreater(script.count("\n"), 2)
-        ended = self.run_script(script, port)
+        ended = self.run_script(script, port, **more)
         self.assertEqual(0, ended.returncode, ended.stdout + ended.stderr)
 
     def test_the_commands_of_concepts_run(self):
@@ -78,6 +80,14 @@ class Guide(unittest.TestCase):
 
     def test_the_commands_of_operating_run(self):
         self.check_commands("operating.md")
+
+    def test_the_commands_of_operating_on_postgresql_run(self):
+        if "--db-schema" not in self.options(executable("TASKQ_SERVER")):
+            self.skipTest("built without PostgreSQL")
+        if not shutil.which("psql"):
+            self.skipTest("no psql")
+        with Postgres() as database:
+            self.check_commands("operating.md", "PostgreSQL", DATABASE=database.url())
 
     def test_the_commands_of_upgrading_run(self):
         self.check_commands("upgrading.md")
