@@ -7,16 +7,15 @@
 #include "common/options.h"
 #include "common/program.h"
 #include "common/tables.h"
+#include "store.h"
 #include "version.h"
 
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <taskq/scheduler.h>
 #include <taskq/server.h>
-#include <taskq/sqlite.h>
 
 enum { WATCH_MS = 1000, OTHER_DESCRIPTORS = 256, HEAPS = 2, LARGE_BYTES = 512 << 10, STATUS_BYTES = 1024 };
 
@@ -25,15 +24,6 @@ typedef struct parts { /* in the order in which they are opened */
     taskq_scheduler *scheduler;
     taskq_server *server;
 } parts;
-
-static taskq_sqlite_options sqlite_options(const options *opts)
-{
-    taskq_sqlite_options sqlite = TASKQ_SQLITE_OPTIONS_INIT;
-    sqlite.path = options_string(opts, "db");
-    sqlite.durability =
-        strcmp(options_string(opts, "durability"), "relaxed") == 0 ? TASKQ_DURABILITY_RELAXED : TASKQ_DURABILITY_FULL;
-    return sqlite;
-}
 
 static taskq_server_options server_options(const options *opts, const taskq_log *log)
 {
@@ -60,37 +50,6 @@ static taskq_server_options server_options(const options *opts, const taskq_log 
     return server;
 }
 
-static int check(const options *opts)
-{
-    char summary[512];
-    taskq_error err = TASKQ_ERROR_INIT;
-    taskq_sqlite_options sqlite = sqlite_options(opts);
-    taskq_status status = taskq_sqlite_check(&sqlite, summary, sizeof(summary), &err);
-    if (status == TASKQ_ENOTFOUND) {
-        printf("ok: %s is not there yet and would be made\n", sqlite.path);
-        return EXIT_DONE;
-    }
-    if (status != TASKQ_OK) {
-        fprintf(stderr, "taskq-server: %s: %s\n", sqlite.path, err.text);
-        return EXIT_FAILED;
-    }
-    printf("ok: %s\n", summary);
-    return EXIT_DONE;
-}
-
-static int backup(const options *opts)
-{
-    taskq_error err = TASKQ_ERROR_INIT;
-    taskq_sqlite_options sqlite = sqlite_options(opts);
-    const char *to = options_string(opts, "backup-to");
-    if (taskq_sqlite_backup(&sqlite, to, NULL, NULL, &err) != TASKQ_OK) {
-        fprintf(stderr, "taskq-server: %s\n", err.text);
-        return EXIT_FAILED;
-    }
-    printf("%s\n", to);
-    return EXIT_DONE;
-}
-
 static void close_parts(parts *all)
 {
     taskq_server_stop(all->server);
@@ -100,8 +59,7 @@ static void close_parts(parts *all)
 
 static taskq_status open_parts(const options *opts, const taskq_log *log, parts *all, taskq_error *err)
 {
-    taskq_sqlite_options sqlite = sqlite_options(opts);
-    taskq_status status = taskq_sqlite_open(&sqlite, &all->store, err);
+    taskq_status status = store_open(opts, log, &all->store, err);
     if (status != TASKQ_OK) {
         return status;
     }
@@ -255,9 +213,12 @@ static int print_openapi(void)
     return printed && fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
-static bool is_other_store(const char *db)
+static int import(const options *opts)
 {
-    return strncmp(db, "postgresql://", 13) == 0 || strncmp(db, "postgres://", 11) == 0;
+    taskq_log_sink sink;
+    taskq_log log;
+    program_log(opts, &sink, &log);
+    return store_import(opts, &log);
 }
 
 static int run(const options *opts)
@@ -281,9 +242,11 @@ static int run(const options *opts)
         fprintf(stderr, "taskq-server: %s: takes options alone; --help lists them\n", rest[0]);
         return EXIT_USAGE;
     }
-    if (is_other_store(options_string(opts, "db"))) {
-        fprintf(stderr, "taskq-server: --db: this build has no PostgreSQL store; name an SQLite file\n");
+    if (!store_options_fit(opts)) {
         return EXIT_USAGE;
+    }
+    if (options_switch(opts, "print-schema")) {
+        return store_print_schema(opts);
     }
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_log no_log = {0, NULL, NULL, (taskq_log_level)0};
@@ -293,9 +256,12 @@ static int run(const options *opts)
         return EXIT_USAGE;
     }
     if (options_switch(opts, "check")) {
-        return check(opts);
+        return store_check(opts);
     }
-    return options_string(opts, "backup-to") != NULL ? backup(opts) : serve(opts);
+    if (options_string(opts, "import") != NULL) {
+        return import(opts);
+    }
+    return options_string(opts, "backup-to") != NULL ? store_backup(opts) : serve(opts);
 }
 
 int main(int argc, char **argv)

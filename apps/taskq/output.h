@@ -4,6 +4,7 @@
 #define TASKQ_APPS_TASKQ_OUTPUT_H
 
 #include "cli.h"
+#include "common/progress.h"
 
 /* The jobs that fit these options of the command line, page by page until `take` says false. */
 typedef bool cli_page_fn(void *user, const taskq_jobs *jobs);
@@ -31,16 +32,5 @@ void output_json(const taskq_reply *reply);
 
 /* The members of an object, a line each: "wait.p50_ms  12". */
 void output_members(taskq_text object);
-
-/* A bar on standard error where that is a terminal, else a line now and then. */
-typedef struct progress_bar {
-    const char *what;
-    bool terminal, shown;
-    int64_t last_ms;
-    int last_percent;
-} progress_bar;
-void progress_start(progress_bar *bar, const char *what);
-void progress_show(progress_bar *bar, double percent, const char *detail);
-void progress_end(progress_bar *bar);
 
 #endif

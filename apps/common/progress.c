@@ -2,8 +2,9 @@
 /*
  * Progress on standard error: a bar that is redrawn where a terminal reads, and a plain line every few seconds where a log does.
  */
-#include "output.h"
+#include "common/progress.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
