@@ -8,41 +8,36 @@
 #include "store/postgres/rows.h"
 
 #define AT(which) [TASKQ__PG_SQL_##which]
-#define SET(name, value) "set_config('" name "', '" value "', $1::bigint <> 0)"
 /* The database's time, read with what it is the time of. */
 #define NOW "@now_ms()"
 
 #define COUNT(state) "sum(n) FILTER (WHERE state = " state ")::bigint"
 /* A queue's counts are the sum of what the batches appended. The oldest of what is ready is the first of one priority: the index has it first
  * within each, so it is asked once a priority. */
-#define QUEUES(which)                                                                                                                                                                       \
-    "SELECT " NOW                                                                                                                                                                           \
-    ", q.name, q.paused, o.oldest, c.* FROM @queues q CROSS JOIN LATERAL (SELECT " COUNT("1") " AS queued, " COUNT("2") ", " COUNT(                                                         \
-        "3") ", " COUNT("4") ", " COUNT("5") ", " COUNT("6") ", " COUNT("7") " FROM @counters WHERE queue = q.name) c CROSS JOIN LATERAL (WITH RECURSIVE heads AS ("                        \
-                                                                             "(SELECT priority, run_at FROM @jobs WHERE c.queued > 0 AND claimable AND queue = q.name "                     \
-                                                                             "ORDER BY priority DESC, run_at, id LIMIT 1) UNION ALL "                                                       \
-                                                                             "SELECT n.priority, n.run_at FROM heads h CROSS JOIN LATERAL (SELECT priority, run_at FROM @jobs "             \
-                                                                             "WHERE claimable AND queue = q.name AND priority < h.priority ORDER BY priority DESC, run_at, id LIMIT 1) n) " \
-                                                                             "SELECT min(run_at) AS oldest FROM heads) o WHERE " which                                                      \
-                                                                             " ORDER BY q.name"
+#define COUNTS \
+    COUNT("1") " AS queued, " COUNT("2") ", " COUNT("3") ", " COUNT("4") ", " COUNT("5") ", " COUNT("6") ", " COUNT("7")
+#define HEAD "(SELECT -priority AS rank, run_at FROM @jobs WHERE claimable AND queue = q.name AND "
+#define FIRST "ORDER BY -priority, run_at, id LIMIT 1) "
+#define HEADS                                                                                             \
+    "WITH RECURSIVE heads AS (" HEAD "c.queued > 0 " FIRST                                                \
+    "UNION ALL SELECT n.rank, n.run_at FROM heads h CROSS JOIN LATERAL " HEAD "-priority > h.rank " FIRST \
+    "n) SELECT min(run_at) AS oldest FROM heads"
+#define QUEUES(which)                                                               \
+    "SELECT " NOW ", q.name, q.paused, o.oldest, c.* FROM @queues q "               \
+    "CROSS JOIN LATERAL (SELECT " COUNTS " FROM @counters WHERE queue = q.name) c " \
+    "CROSS JOIN LATERAL (" HEADS ") o WHERE " which " ORDER BY q.name"
 
 const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     AT(BEGIN) = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"},
     AT(COMMIT) = {"commit", "COMMIT"},
     AT(ROLLBACK) = {"rollback", "ROLLBACK"},
     /* $1: 0, for the session; 1, for the transaction. Plans are the ones that were looked at, whatever statistics say. */
-    AT(SETTINGS) =
-        {"settings",
-         "SELECT " SET("search_path", "pg_catalog, pg_temp") ", " SET("client_min_messages", "warning") ", " SET("enable_seqscan", "off") ", " SET(
-             "enable_bitmapscan",
-             "off") ", " SET("enable_hashjoin",
-                             "off") ", " SET("enable_mergejoin",
-                                             "off") ", " SET("jit",
-                                                             "off") ", " SET("plan_cache_mode",
-                                                                             "force_generic_plan") ", " SET("lock_timeout",
-                                                                                                            "5000") ", " SET("statement_timeout",
-                                                                                                                             "8000") ", " SET("idle_in_transaction_session_timeout",
-                                                                                                                                              "15000")},
+    AT(SETTINGS) = {"settings", "SELECT set_config(name, value, $1::bigint <> 0) FROM (VALUES "
+                                "('search_path', 'pg_catalog, pg_temp'), ('client_min_messages', 'warning'), "
+                                "('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), "
+                                "('enable_mergejoin', 'off'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), "
+                                "('lock_timeout', '5000'), ('statement_timeout', '8000'), "
+                                "('idle_in_transaction_session_timeout', '15000')) settings (name, value)"},
     AT(BEGIN_READ) = {"begin_read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"},
 
     AT(GET) = {"get", "SELECT " NOW ", " TASKQ__PG_JOB_COLUMNS ", " TASKQ__PG_PAYLOAD_COLUMNS
