@@ -86,7 +86,7 @@ class Zsh:
                                            "LC_ALL": "C.UTF-8"}, start_new_session=True)
         os.close(other)
         self.terminal = main
-        case.addCleanup(self.end)
+        case.addClassCleanup(self.end)
         self.answer()
 
     def end(self):
@@ -113,15 +113,16 @@ class Completion:
 
     SHELL = None
 
-    def setUp(self):
-        if not shutil.which(self.SHELL.__name__.lower()):
-            self.skipTest("this shell is not installed")
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which(cls.SHELL.__name__.lower()):
+            raise unittest.SkipTest("this shell is not installed")
         folder = tempfile.TemporaryDirectory(prefix="taskq-docs-", ignore_cleanup_errors=True)
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        (self.folder / "jobs.jsonl").touch()
-        (self.folder / "journal").mkdir()
-        self.shell = self.SHELL(self)
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        (cls.folder / "jobs.jsonl").touch()
+        (cls.folder / "journal").mkdir()
+        cls.shell = cls.SHELL(cls)
 
     def test_every_option_of_help_is_offered(self):
         for program, command, options in asked.every():
