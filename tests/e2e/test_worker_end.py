@@ -106,11 +106,18 @@ class Servers(FreshWorkCase):
             job = api.enqueue(type="sleep", queue=self.queue, payload={"duration_ms": 1})
             self.assertEqual(wait_for(api, job)["worker"], worker.id)
 
+    def begun_with(self, servers):
+        """The server that holds the worker's poll, and the other one: it begins with either."""
+        apis = [self.client_of(server) for server in servers]
+        held = wait_until(lambda: [server for server, api in zip(servers, apis) if api.get("/stats").json["held_polls"]])
+        return held[0], servers[1 - servers.index(held[0])]
+
     def test_when_its_server_dies_it_goes_to_the_other_and_back(self):
-        first, second = self.fresh_server(), self.fresh_server()
-        self.worker_of([first, second])
-        apis = [self.client_of(server) for server in (first, second)]
+        servers = [self.fresh_server(), self.fresh_server()]
+        self.worker_of(servers, "--poll-interval", "60s")
+        first, second = self.begun_with(servers)
         body = {"type": "sleep", "queue": self.queue, "payload": {"duration_ms": 1}}
+        apis = [self.client_of(server) for server in (first, second)]
         wait_for(apis[0], apis[0].enqueue(**body), "succeeded")
         first.kill()
         wait_for(apis[1], apis[1].enqueue(**body), "succeeded")
