@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""The Debian packages: built, looked at by lintian, installed into a fresh Debian of their own, run there by systemd as their units say, and
+"""The Debian packages, and containers of them: built, looked at by lintian, installed into a fresh Debian of their own, run there by systemd as their units say, and
 removed again without a trace."""
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
+import socket
+import subprocess
 import tempfile
 import unittest
 
 import machine
+from harness import connect
 from waiting import wait_until
 
 ROOT = pathlib.Path(os.environ["TASKQ_SOURCE_ROOT"])
@@ -36,6 +41,19 @@ class Papers(unittest.TestCase):
         for name in ("taskq-server", "taskq-worker"):
             self.assertIn(f"lib/systemd/system/{name}.service\n", (ROOT / f"debian/{name}.install").read_text())
             self.assertTrue((ROOT / f"apps/units/{name}.service.in").exists(), name)
+
+
+    def test_a_container_is_nobody_and_can_be_asked_how_it_is(self):
+        for name in ("taskq-server", "taskq-worker"):
+            text = (ROOT / f"apps/containers/{name}.Dockerfile").read_text()
+            words = [line.split(maxsplit=1)[0] for line in text.splitlines() if re.match(r"[A-Z]", line)]
+            self.assertEqual(words[:2], ["ARG", "FROM"], name)
+            self.assertLessEqual(set(words), {"ARG", "FROM", "COPY", "RUN", "USER", "WORKDIR", "VOLUME", "ENV", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK",
+                                              "ENTRYPOINT"})
+            self.assertRegex(text, r"\nFROM \$\{BASE\}\n")
+            self.assertRegex(text, r"\nUSER [1-9]\d+:[1-9]\d+\n")
+            self.assertRegex(text, rf'\nHEALTHCHECK .* CMD \["{name}", "--health"\]\n')
+            self.assertTrue(text.endswith(f'\nENTRYPOINT ["{name}"]\n'))
 
 
 class Packages:
@@ -90,6 +108,91 @@ class Built(unittest.TestCase):
                 inside = line.split()[5]
                 if not inside.endswith("/") or inside == "./etc/taskq/":
                     self.assertRegex(inside, places, name)
+
+
+class Containers(unittest.TestCase):
+    """The Dockerfiles, built by buildah on a base that debootstrap laid down, and run in a chroot: of a container's walls that is the only one
+    here, so the network is this machine's."""
+
+    @classmethod
+    def setUpClass(cls):
+        Packages.build()
+        if not shutil.which("buildah"):
+            raise AssertionError("buildah is missing: ./dev test --long installs it")
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="taskq-containers-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        machine.lay_down(cls.folder / "base")
+        machine.run("tar", "-C", cls.folder / "base", "-cf", cls.folder / "base.tar", ".")
+        container = cls.buildah("from", "scratch")
+        cls.buildah("add", container, cls.folder / "base.tar", "/")
+        cls.buildah("commit", container, "localhost/base")
+        cls.buildah("rm", container)
+        for name in ("taskq-server", "taskq-worker"):
+            cls.buildah("bud", "--format=docker", "--build-arg=BASE=localhost/base", f"--file={ROOT}/apps/containers/{name}.Dockerfile", f"--tag={name}",
+                        Packages.folder)
+
+    @classmethod
+    def command(cls, *arguments):
+        return ["buildah", f"--root={cls.folder}/store", f"--runroot={cls.folder}/run", "--storage-driver=vfs", *map(str, arguments)]
+
+    @classmethod
+    def buildah(cls, *arguments):
+        environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
+        return machine.run(*cls.command(*arguments), env=environment).strip().rpartition("\n")[2]
+
+    def config(self, image):
+        return json.loads(machine.run(*self.command("inspect", "--type=image", image)))["Docker"]["config"]
+
+    def start(self, image, env):
+        """A container of the image with its own entry point; how to ask it. It tells its process id first."""
+        name, config = self.buildah("from", f"localhost/{image}"), self.config(image)
+        self.addCleanup(self.buildah, "rm", name)
+        settings = [f"--env={key}={value}" for key, value in env.items()]
+
+        def run(*words):
+            return self.command("run", "--isolation=chroot", *settings, name, "--", *words)
+
+        process = subprocess.Popen(run("sh", "-c", 'echo $$ $(id -u); exec "$@"', "sh", *config["Entrypoint"]), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        pid, user = map(int, process.stdout.readline().split())
+        self.addCleanup(self.end, pid)
+        self.assertEqual(f"{user}:{user}", config["User"])
+        self.assertNotEqual(user, 0)
+        health = config["Healthcheck"]["Test"]
+        self.assertEqual(health[0], "CMD")
+        ask = lambda: subprocess.run(run(*health[1:]), stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode  # noqa: E731
+        return process, pid, ask
+
+    @staticmethod
+    def end(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+    def test_they_are_small(self):
+        sizes = {}
+        for image in json.loads(machine.run(*self.command("images", "--json"))):
+            number, unit = image["size"].split()
+            sizes[image["names"][0].partition("/")[2].partition(":")[0]] = float(number) * {"kB": 0.001, "MB": 1, "GB": 1000}[unit]
+        for name in ("taskq-server", "taskq-worker"):
+            self.assertLess(sizes[name] - sizes["base"], 40, sizes)
+
+    def test_a_server_and_a_worker_do_a_job_and_are_well(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+        server, server_pid, server_health = self.start("taskq-server", {"TASKQ_LISTEN": address, "TASKQ_TOKENS": ""})
+        self.assertEqual(server.stdout.readline(), f"listening on http://{address}\n")
+        sign = f"/dev/shm/taskq-{os.getpid()}"
+        worker, worker_pid, worker_health = self.start("taskq-worker", {"TASKQ_SERVER": f"http://{address}", "TASKQ_TOKEN_FILE": "", "TASKQ_HEALTH_FILE": sign})
+        with contextlib.closing(connect(f"http://{address}")) as client:
+            job = client.enqueue(type="sleep", payload={"duration_ms": 10})
+            wait_until(lambda: client.job(job["id"])["state"] == "succeeded", 60, "the job")
+        self.assertEqual((server_health(), worker_health()), (0, 0))
+        for process, pid in ((worker, worker_pid), (server, server_pid)):
+            os.kill(pid, signal.SIGTERM)
+            self.assertEqual(process.wait(60), 0)
+        self.assertNotIn(0, (server_health(), worker_health()))
 
 
 class InAFreshDebian(unittest.TestCase):

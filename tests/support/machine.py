@@ -35,6 +35,15 @@ def archives():
     return sorted(dict.fromkeys(map(tuple, found)), key=lambda one: len(one[1]))
 
 
+def lay_down(root, packages=()):
+    """A Debian as small as can be, with these packages more. What debootstrap mounts is gone with it, however it ends."""
+    (address, suite), *_ = archives()
+    more = [f"--include={','.join(packages)}"] if packages else []
+    run("unshare", "--mount", "debootstrap", "--variant=minbase", *more, suite, root, address)
+    sources = "".join(f"deb {address} {suite} main\n" for address, suite in archives())
+    (root / "etc/apt/sources.list").write_text(sources)
+
+
 def _die_with_us():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -46,10 +55,7 @@ class Machine:
         self.root, self.log = self.folder / "root", self.folder / "console.log"
         self.process = self.leader = None
         atexit.register(self.discard)
-        (address, suite), *_ = archives()
-        run("unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(['systemd', 'systemd-sysv', *packages])}", suite, self.root, address)
-        sources = "".join(f"deb {address} {suite} main\n" for address, suite in archives())
-        (self.root / "etc/apt/sources.list").write_text(sources)
+        lay_down(self.root, ["systemd", "systemd-sysv", *packages])
 
     def chroot(self, *command, **more):
         """A command while it does not run, with this machine's network."""
