@@ -12,6 +12,7 @@
 #include <poll.h>
 
 enum { SETTLE_MS = 10000, ASK_AGAIN_MS = 20, TRY_AGAIN_WITHIN_MS = 2000 };
+enum { AHEAD_MS_MAX = 60000 }; /* more is no wait but a clock that was set back */
 
 /* How far a run came. */
 typedef enum progress {
@@ -81,10 +82,26 @@ static taskq_status look(taskq__pg_unit *unit, taskq_error *err)
     return status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
 }
 
+/* The time was asked for before the rows were locked, and others may have moved them meanwhile: a batch that waited for a lock, or
+ * claims what was made ready a moment ago, would begin an attempt before the last one ended. Time never goes back for a job. */
+static void catch_up(taskq__pg_unit *unit)
+{
+    int64_t latest_ms = unit->now.wall_ms;
+    for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
+        int64_t ahead_ms = touch->there ? touch->row.job.updated_at_ms - unit->now.wall_ms : 0;
+        if (ahead_ms > latest_ms - unit->now.wall_ms && ahead_ms <= AHEAD_MS_MAX) {
+            latest_ms = touch->row.job.updated_at_ms;
+        }
+    }
+    unit->now = (taskq_now){latest_ms, latest_ms};
+    unit->batch->now = unit->now;
+}
+
 /* From here on outcomes are filled in: nothing before touches those of an earlier run. */
 static taskq_status decide(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq_status status = TASKQ_OK;
+    catch_up(unit);
     for (uint32_t i = 0; i < unit->batch->count; i++) {
         unit->batch->ops[i]->status = TASKQ_OK;
     }
