@@ -54,8 +54,14 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
     /* No row: it is there. Waits for one that is about to commit. */
     AT(BATCH_ASK) = {"batch_ask", "INSERT INTO @batches (server, number, at) VALUES ($1::bigint, $2::bigint, @now_ms()) "
                                   "ON CONFLICT (server, number) DO NOTHING RETURNING at"},
-    AT(BATCH_COUNT) = {"batch_count", "INSERT INTO @counters (queue, state, n) "
-                                      "SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])"},
+    /* The same, with what the counters change by. */
+    AT(BATCH_COUNT) = {"batch_count",
+                       "WITH counted AS (INSERT INTO @counters (queue, state, n) "
+                       "SELECT * FROM unnest($4::text[], $5::bigint[], $6::bigint[])) "
+                       "INSERT INTO @batches (server, number, at) VALUES ($1::bigint, $2::bigint, $3::bigint)"},
+    /* Where the row is in already. */
+    AT(BATCH_COUNT_ONLY) = {"batch_count_only", "INSERT INTO @counters (queue, state, n) "
+                                                "SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])"},
     /* The time, and ids for $1 new jobs. */
     AT(START) = {"start",
                  "SELECT @now_ms(), CASE WHEN g > 0 THEN nextval('@job_ids') END FROM generate_series(0, $1::bigint) g"},

@@ -192,22 +192,6 @@ static taskq_status write_made(taskq__pg_unit *unit, taskq_error *err)
     return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_PAYLOADS_INSERT, &payloads, err) : status;
 }
 
-static taskq_status write_counters(taskq__pg_unit *unit, taskq_error *err)
-{
-    taskq__pg_params params;
-    columns(&params, unit->arena, "tii");
-    for (const taskq__named *place = unit->places.first; place != NULL; place = place->next) {
-        for (int state = 1; state < TASKQ_STATE_COUNT; state++) {
-            if (place->delta[state] != 0) {
-                taskq__pg_row_text(&params, place->queue);
-                taskq__pg_row_int(&params, state);
-                taskq__pg_row_int(&params, place->delta[state]);
-            }
-        }
-    }
-    return ask_rows(unit, TASKQ__PG_SQL_BATCH_COUNT, &params, err);
-}
-
 taskq_status taskq__pg_write(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq_status status = write_deleted(unit, err);
@@ -220,5 +204,43 @@ taskq_status taskq__pg_write(taskq__pg_unit *unit, taskq_error *err)
     if (status == TASKQ_OK) {
         status = write_made(unit, err);
     }
-    return status == TASKQ_OK ? write_counters(unit, err) : status;
+    return status;
+}
+
+/* The last of it: counters, and the row by which the batch can be asked for later. */
+taskq_status taskq__pg_write_note(taskq__pg_unit *unit, int64_t number, bool with_row, taskq_error *err)
+{
+    taskq__pg_params params;
+    bool counts = false;
+    taskq__pg_params_init(&params, unit->arena);
+    if (with_row) {
+        taskq__pg_param_int(&params, unit->pg->server);
+        taskq__pg_param_int(&params, number);
+        taskq__pg_param_int(&params, unit->now.wall_ms);
+    }
+    taskq__pg_params note = params;
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_TEXT);
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    for (const taskq__named *place = unit->places.first; place != NULL; place = place->next) {
+        for (int state = 1; state < TASKQ_STATE_COUNT; state++) {
+            if (place->delta[state] != 0) {
+                taskq__pg_row_text(&params, place->queue);
+                taskq__pg_row_int(&params, state);
+                taskq__pg_row_int(&params, place->delta[state]);
+                counts = true;
+            }
+        }
+    }
+    if (params.failed) {
+        return taskq__pg_fail_arena(err);
+    }
+    taskq_status status = TASKQ_OK;
+    if (counts) {
+        status = taskq__pg_ask(unit, with_row ? TASKQ__PG_SQL_BATCH_COUNT : TASKQ__PG_SQL_BATCH_COUNT_ONLY, &params,
+                               NULL, NULL, err);
+    } else if (with_row) {
+        status = taskq__pg_ask(unit, TASKQ__PG_SQL_BATCH_NOTE, &note, NULL, NULL, err);
+    }
+    return status == TASKQ_OK ? taskq__pg_ask(unit, TASKQ__PG_SQL_COMMIT, NULL, NULL, NULL, err) : status;
 }

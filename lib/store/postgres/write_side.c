@@ -209,19 +209,3 @@ taskq_status taskq__pg_write_side(taskq__pg_unit *unit, taskq_error *err)
     }
     return status == TASKQ_OK ? write_keys(unit, err) : status;
 }
-
-taskq_status taskq__pg_write_note(taskq__pg_unit *unit, int64_t number, bool with_row, taskq_error *err)
-{
-    if (with_row) {
-        taskq__pg_params params;
-        taskq__pg_params_init(&params, unit->arena);
-        taskq__pg_param_int(&params, unit->pg->server);
-        taskq__pg_param_int(&params, number);
-        taskq__pg_param_int(&params, unit->now.wall_ms);
-        taskq_status status = taskq__pg_ask(unit, TASKQ__PG_SQL_BATCH_NOTE, &params, NULL, NULL, err);
-        if (status != TASKQ_OK) {
-            return status;
-        }
-    }
-    return taskq__pg_ask(unit, TASKQ__PG_SQL_COMMIT, NULL, NULL, NULL, err);
-}
