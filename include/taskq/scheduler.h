@@ -223,6 +223,9 @@ typedef struct taskq_scheduler_stats {
 TASKQ_API taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_scheduler_stats *out,
                                                   taskq_error *err);
 
+/** The store's own figures, up to `max` (TASKQ_FIGURES_MAX are all); how many there were. What they mean is the store's to say. */
+TASKQ_API uint32_t taskq_scheduler_store_figures(taskq_scheduler *scheduler, taskq_figure *out, uint32_t max);
+
 /** Could a job be stored now? OK, or why not: EUNAVAIL, EBUSY, ESTORE. Asks the store, writes nothing. */
 TASKQ_API taskq_status taskq_scheduler_ping(taskq_scheduler *scheduler, taskq_error *err);
 

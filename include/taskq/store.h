@@ -41,6 +41,13 @@ TASKQ_API taskq_status taskq_store_backup(taskq_store *store, const char *path, 
 TASKQ_API taskq_status taskq_store_move(taskq_store *from, taskq_store *to, taskq_progress_fn *progress, void *user,
                                         taskq_error *err);
 
+/** What a store has to tell about itself, for statistics: a number and its name, of a-z and _. */
+typedef struct taskq_figure {
+    const char *name; /**< lives as long as the store */
+    int64_t value;    /**< what it is now */
+} taskq_figure;
+#define TASKQ_FIGURES_MAX 32 /**< that a store may give at once */
+
 TASKQ_END_DECLS
 
 #endif

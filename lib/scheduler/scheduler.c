@@ -223,6 +223,12 @@ taskq_status taskq_scheduler_read_stats(taskq_scheduler *scheduler, taskq_schedu
     return TASKQ__SIZED_OUT(out, &own, err);
 }
 
+uint32_t taskq_scheduler_store_figures(taskq_scheduler *scheduler, taskq_figure *out, uint32_t max)
+{
+    bool usable = scheduler && out && taskq__process_check(&scheduler->process, "scheduler", NULL) == TASKQ_OK;
+    return usable ? taskq__store_figures(scheduler->store, out, max) : 0;
+}
+
 taskq_status taskq_scheduler_ping(taskq_scheduler *scheduler, taskq_error *err)
 {
     if (!scheduler) {

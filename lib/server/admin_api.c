@@ -142,6 +142,19 @@ static void emit_rates(taskq__buf *body, const taskq_scheduler_stats *stats)
     taskq__emit_close(body, '}');
 }
 
+static void emit_store(taskq__buf *body, taskq_scheduler *scheduler)
+{
+    taskq_figure figures[TASKQ_FIGURES_MAX];
+    uint32_t count = taskq_scheduler_store_figures(scheduler, figures, TASKQ_FIGURES_MAX);
+    taskq__emit_key(body, "store");
+    taskq__emit_open(body, '{');
+    for (uint32_t i = 0; i < count; i++) {
+        taskq__emit_key(body, figures[i].name);
+        taskq__emit_int(body, figures[i].value);
+    }
+    taskq__emit_close(body, '}');
+}
+
 void taskq__stats(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
     (void)request;
@@ -165,6 +178,7 @@ void taskq__stats(taskq_server *server, taskq__request *request, taskq__reply *r
     emit_count(body, "held_polls", atomic_load(&server->held));
     emit_counters(body, &stats);
     emit_refused(body, &server->refused);
+    emit_store(body, server->scheduler);
     taskq__emit_close(body, '}');
     taskq_queues_free(queues);
 }

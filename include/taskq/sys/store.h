@@ -223,13 +223,6 @@ typedef struct taskq_counts {
     uint32_t count;            /**< how many */
 } taskq_counts;
 
-/** What a store has to tell about itself, for statistics: a number and its name, of a-z and _. */
-typedef struct taskq_figure {
-    const char *name; /**< lives as long as the store */
-    int64_t value;    /**< what it is now */
-} taskq_figure;
-#define TASKQ_FIGURES_MAX 32 /**< that a store may give at once */
-
 /* ---- a store as a whole, to move it into another one ------------------------------------------------------------- */
 
 /** An ended attempt, as it is kept. */
