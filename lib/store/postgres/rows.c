@@ -132,5 +132,6 @@ bool taskq__pg_row_take_whole(const PGresult *result, int row, int first, taskq_
 {
     return taskq__pg_row_take(result, row, first, now, arena, out) &&
            taskq__pg_row_take_payload(result, row, first + COLUMN_COUNT, arena, &out->job) &&
-           taskq__pg_row_take_texts(result, row, first + COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT, arena, &out->job);
+           taskq__pg_row_take_texts(result, row, first + COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT, arena,
+                                    &out->job);
 }

@@ -29,12 +29,12 @@ enum {
 typedef struct taskq__pg_session taskq__pg_session;
 
 typedef struct taskq__pg_session_options {
-    const char *conninfo;       /* as libpq takes it, several hosts too */
-    const char *schema;         /* checked: letters, digits, _ */
-    const char *role;           /* for application_name and the log: "taskq commit", "taskq read", "taskq notify" */
-    bool pooled;                /* a pooler in transaction mode stands between: nothing is kept in the session */
-    const taskq_log *log;       /* NULL: nowhere */
-    atomic_uint_fast64_t *lost; /* NULL: not counted. Connections that were lost */
+    const char *conninfo;          /* as libpq takes it, several hosts too */
+    const char *schema;            /* checked: letters, digits, _ */
+    const char *role;              /* for application_name and the log: "taskq commit", "taskq read", "taskq notify" */
+    bool pooled;                   /* a pooler in transaction mode stands between: nothing is kept in the session */
+    const taskq_log *log;          /* NULL: nowhere */
+    atomic_uint_fast64_t *lost;    /* NULL: not counted. Connections that were lost */
     int64_t connect_ms, answer_ms; /* 0: TASKQ__PG_CONNECT_MS, TASKQ__PG_ANSWER_MS */
     const taskq_allocator *allocator;
 } taskq__pg_session_options;

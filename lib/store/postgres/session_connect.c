@@ -283,3 +283,80 @@ taskq_status taskq__pg_connect(taskq__pg_session *session, int64_t deadline_ms, 
     }
     return status;
 }
+
+/* ---- staying connected ------------------------------------------------------------------------------------------------- */
+
+/* A server that went away while nobody used the connection has left its farewell in the socket. */
+static bool still_there(taskq__pg_session *session)
+{
+    enum { LOOKS_MAX = 4 };
+    for (int i = 0; i < LOOKS_MAX; i++) {
+        struct pollfd one = {.fd = PQsocket(session->conn), .events = POLLIN};
+        if (PQstatus(session->conn) != CONNECTION_OK || one.fd < 0) {
+            return false;
+        }
+        if (poll(&one, 1, 0) <= 0) {
+            return true;
+        }
+        if (PQconsumeInput(session->conn) != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void taskq__pg_session_count_lost(taskq__pg_session *session)
+{
+    if (session->options.lost != NULL) {
+        atomic_fetch_add(session->options.lost, 1);
+    }
+}
+
+void taskq__pg_session_log_reach(taskq__pg_session *session, bool reached, const taskq_error *reason)
+{
+    const taskq_log_field fields[] = {{"connection", session->options.role, 0},
+                                      {"reason", reason == NULL ? "" : reason->text, 0}};
+    if (session->options.log == NULL || session->told == !reached) {
+        return;
+    }
+    session->told = !reached;
+    if (reached) {
+        taskq__log(session->options.log, TASKQ_LOG_INFO, "store", "connected to PostgreSQL again", fields, 1);
+    } else {
+        taskq__log(session->options.log, TASKQ_LOG_WARN, "store",
+                   "PostgreSQL is out of reach; connecting is tried again", fields, 2);
+    }
+}
+
+taskq_status taskq__pg_session_ready(taskq__pg_session *session, taskq_error *err)
+{
+    if (session->conn != NULL && (session->adopted || still_there(session))) {
+        return TASKQ_OK;
+    }
+    if (session->conn != NULL) {
+        taskq__pg_session_count_lost(session);
+        taskq__pg_session_drop(session);
+    }
+    if (session->adopted) {
+        return taskq__fail(err, TASKQ_EUNAVAIL, "the connection is lost");
+    }
+    if (session->retry_at_ms > taskq__pg_now_ms()) {
+        return taskq__fail(err, session->last_failure.status, "%s", session->last_failure.text);
+    }
+    taskq_error reason = TASKQ_ERROR_INIT;
+    taskq_status status = taskq__pg_connect(session, taskq__pg_now_ms() + session->options.connect_ms, &reason);
+    if (status != TASKQ_OK) {
+        session->last_failure = reason;
+        session->retry_at_ms = taskq__pg_now_ms() + session->retry_ms / 2 +
+                               (int64_t)taskq__rng_below(&session->rng, (uint64_t)session->retry_ms);
+        session->retry_ms =
+            session->retry_ms * 2 < TASKQ__PG_RETRY_MS_MAX ? session->retry_ms * 2 : TASKQ__PG_RETRY_MS_MAX;
+        taskq__pg_session_log_reach(session, false, &reason);
+        return taskq__fail(err, status, "%s", reason.text);
+    }
+    session->generation++;
+    session->retry_ms = TASKQ__PG_RETRY_MS_MIN;
+    session->retry_at_ms = 0;
+    taskq__pg_session_log_reach(session, true, NULL);
+    return TASKQ_OK;
+}

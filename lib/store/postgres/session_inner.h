@@ -44,6 +44,9 @@ int taskq__pg_wait(int fd, short events, int64_t deadline_ms);
 taskq_status taskq__pg_fail_libpq(taskq_error *err, const char *doing, const char *text);
 
 taskq_status taskq__pg_connect(taskq__pg_session *session, int64_t deadline_ms, taskq_error *err);
+void taskq__pg_session_count_lost(taskq__pg_session *session);
+/* Told once when it is lost, and once when it is there again. */
+void taskq__pg_session_log_reach(taskq__pg_session *session, bool reached, const taskq_error *reason);
 /* Forget what was sent and prepared. */
 void taskq__pg_session_reset(taskq__pg_session *session);
 
