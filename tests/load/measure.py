@@ -103,17 +103,17 @@ class Bench:
         self.backlog = 2000 if quick else 20000
         self.behind = 20000 if quick else 1000000
         self.delay_seconds = 1 if quick else 4
-        self.servers, self.lines = [], []
+        self.running, self.lines = [], []
 
     def start(self, *command, **more):
         server = Server(self.folder, *command, **more)
-        self.servers.append(server)
+        self.running.append(server)
         return server
 
     def stop(self):
-        for server in self.servers:
+        for server in self.running:
             server.stop()
-        self.servers = []
+        self.running = []
 
     close = stop
 
