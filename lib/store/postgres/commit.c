@@ -249,8 +249,8 @@ static taskq_status settle_once(committing *c, bool *settled, taskq_error *err)
         status = run(c, &unit, true, err);
         *settled = status == TASKQ_OK || status == TASKQ_EINVAL;
     }
-    c->batch->now = now;
     if (status != TASKQ_OK) {
+        c->batch->now = now;
         c->batch->next_due = next_due;
         c->batch->ready_count = ready_count;
     }

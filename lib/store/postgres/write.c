@@ -3,10 +3,13 @@
  * What a batch left of each job, as rows: those that went are deleted, those that changed are updated, and those that are new
  * inserted, in this order, so that a unique key that was freed is free. Each kind is one statement over arrays.
  */
+#include "store/postgres/ops_enqueue.h"
 #include "store/postgres/unit.h"
 
 #include "core/job.h"
 #include "core/tags.h"
+
+#include <stdlib.h>
 
 static const taskq_text no_text = {NULL, 0};
 
@@ -168,16 +171,38 @@ static void add_insert(taskq__pg_params *params, const taskq__pg_touch *touch)
     taskq__pg_row_int_or_null(params, expires_at(job));
 }
 
+/* Those with unique keys in the order of the keys: two servers that take the same ones wait for each other in one direction alone. */
+static int by_key(const void *left, const void *right)
+{
+    const taskq_job *a = &(*(const taskq__pg_touch *const *)left)->row.job;
+    const taskq_job *b = &(*(const taskq__pg_touch *const *)right)->row.job;
+    int order = (a->unique_key.size > 0) - (b->unique_key.size > 0);
+    if (order == 0 && a->unique_key.size > 0) {
+        order = taskq__pg_text_order(a->queue, b->queue);
+        order = order == 0 ? taskq__pg_text_order(a->unique_key, b->unique_key) : order;
+    }
+    return order != 0 ? order : (a->id > b->id) - (a->id < b->id);
+}
+
 static taskq_status write_made(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params jobs, payloads;
     columns(&jobs, unit->arena, "iiiittiiiiiiididtttiiittiiii");
     columns(&payloads, unit->arena, "iittt");
+    const taskq__pg_touch **made = taskq_arena_alloc(unit->arena, unit->touch_count * sizeof(taskq__pg_touch *));
+    uint32_t count = 0;
+    if (made == NULL) {
+        return taskq__pg_fail_arena(err);
+    }
     for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
-        taskq_text tags;
-        if (!touch->made) {
-            continue;
+        if (touch->made) {
+            made[count++] = touch;
         }
+    }
+    qsort(made, count, sizeof(taskq__pg_touch *), by_key);
+    for (uint32_t i = 0; i < count; i++) {
+        const taskq__pg_touch *touch = made[i];
+        taskq_text tags;
         if (!taskq__tags_join(&touch->row.job, unit->arena, &tags)) {
             return taskq__pg_fail_arena(err);
         }

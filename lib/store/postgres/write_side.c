@@ -173,16 +173,31 @@ static taskq_status write_queues(taskq__pg_unit *unit, taskq_error *err)
     return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_QUEUES_MAKE, &make, err) : status;
 }
 
+static int by_idempotency_key(const void *left, const void *right)
+{
+    const taskq__pg_enqueuing *const *a = left, *const *b = right;
+    return taskq__pg_text_order((*a)->in->idempotency_key, (*b)->in->idempotency_key);
+}
+
 static taskq_status write_keys(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params gone, insert;
     columns(&gone, unit->arena, "t");
     columns(&insert, unit->arena, "tibi");
+    const taskq__pg_enqueuing **keyed = taskq_arena_alloc(unit->arena, unit->batch->count * sizeof(void *));
+    uint32_t count = 0;
+    if (keyed == NULL) {
+        return taskq__pg_fail_arena(err);
+    }
     for (uint32_t i = 0; i < unit->batch->count; i++) {
         const taskq__pg_enqueuing *e = unit->plans[i];
-        if (unit->batch->ops[i]->kind != TASKQ_OP_ENQUEUE || !e->key_write) {
-            continue;
+        if (unit->batch->ops[i]->kind == TASKQ_OP_ENQUEUE && e->key_write) {
+            keyed[count++] = e;
         }
+    }
+    qsort(keyed, count, sizeof(void *), by_idempotency_key);
+    for (uint32_t i = 0; i < count; i++) {
+        const taskq__pg_enqueuing *e = keyed[i];
         if (e->key_there) { /* over its time */
             taskq__pg_row_text(&gone, e->in->idempotency_key);
         }
