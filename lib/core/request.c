@@ -21,7 +21,7 @@
 /* The caller's job as this version knows it: itself, or its copy in `own`. */
 static taskq_status as_known(const taskq_new_job **job, taskq_new_job *own, taskq_error *err)
 {
-    if (*job && (*job)->struct_size == sizeof(**job)) {
+    if (*job && (*job)->struct_size == sizeof(taskq_new_job)) {
         return TASKQ_OK;
     }
     taskq_status status = TASKQ__SIZED_IN(*job, own, err);

@@ -39,6 +39,14 @@ static void *as_of(const void *ours, size_t our_size, size_t size, int beyond)
     return theirs;
 }
 
+/* Eight bytes of it, for those who must not say that it is whole. */
+static uint64_t word_at(const void *theirs, size_t offset)
+{
+    uint64_t word = 0;
+    memcpy(&word, (const char *)theirs + offset, sizeof(word));
+    return word;
+}
+
 #define OLDER(ours, field) as_of(&(ours), sizeof(ours), offsetof(__typeof__(ours), field), 0)
 #define NEWER(ours, beyond) as_of(&(ours), sizeof(ours), sizeof(ours) + 64, (beyond))
 
@@ -88,9 +96,9 @@ START_TEST(of_what_is_filled_in_each_gets_what_it_knows)
     sample own = {sizeof(sample), 1, 2};
     sample *old = OLDER(own, second), *new = NEWER(own, 7);
     ck_assert_int_eq(TASKQ__SIZED_OUT(old, &own, NULL), TASKQ_OK);
-    ck_assert_uint_eq(old->struct_size, offsetof(sample, second));
+    ck_assert_uint_eq(word_at(old, 0), offsetof(sample, second));
     ck_assert_int_eq(TASKQ__SIZED_OUT(new, &own, NULL), TASKQ_OK);
-    ck_assert_uint_eq(new->struct_size, sizeof(sample) + 64);
+    ck_assert_uint_eq(word_at(new, 0), sizeof(sample) + 64);
     ck_assert_int_eq(((char *)new)[sizeof(sample) + 63], 0);
     free(old);
     free(new);
@@ -183,7 +191,7 @@ START_TEST(claims_filters_reports_and_figures_of_other_versions_are_served)
     world_ok(&w, taskq_scheduler_claim(w.scheduler, old_claim, &jobs, &w.err));
     world_ok(&w, taskq_scheduler_list(w.scheduler, old_filter, &page, &w.err));
     world_ok(&w, taskq_scheduler_read_stats(w.scheduler, old_stats, &w.err));
-    ck_assert_uint_eq(old_stats->claimed, 1);
+    ck_assert_uint_eq(word_at(old_stats, offsetof(taskq_scheduler_stats, claimed)), 1);
     report.id = taskq_jobs_at(jobs, 0)->id;
     report.version = taskq_jobs_at(jobs, 0)->version;
     report.succeeded = true;

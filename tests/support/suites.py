@@ -26,7 +26,7 @@ BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
             ["unit", "contract", "scheduler", "worker", "host", "api", "tls", "e2e", "fault", "history", "security", "openapi", "examples", "bench",
              "docs", "lint", "install", "packages"]),
-    "clang": ("clang", ["--buildtype=debugoptimized"], ["unit"]),
+    "clang": ("clang", ["--buildtype=debugoptimized"], ["unit", "abi"]),
     "asan": ("clang", SANITIZED + ["-Db_sanitize=address,undefined"],
              ["unit", "contract", "scheduler", "worker", "host", "walk"]),
     "tsan": ("clang", SANITIZED + ["-Db_sanitize=thread"], ["contract", "scheduler", "worker"]),
