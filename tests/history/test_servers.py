@@ -97,6 +97,8 @@ class ServersRestarted(ClusterCase):
         """A load, our client and our worker see no failed request; every job is done, at its first attempt."""
         queue = self.queue + "-work"
         workers = [Worker(self.folder, "--queue", queue, "--poll-interval", "500ms", "--log-format", "json", server=urls) for _ in (1, 2)]
+        for worker in workers:
+            self.addCleanup(worker.kill)
         producer = Producer(urls, queue)
         producer.start()
         load = self.load(urls)
