@@ -209,12 +209,17 @@ static void settle_ok(taskq__line *line, taskq__batch *taken, const taskq_batch 
     }
 }
 
-/* A QUEUE op that lets claims go on: those that wait for this queue look again. */
+static bool lets_go_on(const taskq_op *op)
+{
+    return op->kind == TASKQ_OP_QUEUE && op->in.queue->set_paused && !op->in.queue->paused;
+}
+
+/* Claims that wait for a queue that goes on look again. */
 static void wake_unpaused(taskq__line *line, const taskq__batch *taken, taskq__calls *done)
 {
     for (uint32_t i = 0; i < taken->count; i++) {
         const taskq_op *op = &taken->calls[i]->ops[0];
-        if (op->kind == TASKQ_OP_QUEUE && op->in.queue->set_paused && !op->in.queue->paused) {
+        if (lets_go_on(op)) {
             taskq__pair pair = {taskq__line_hash(line, op->in.queue->name), 0};
             (void)taskq__line_wake_parked(line, pair, UINT32_MAX, 0, done);
         }
@@ -244,11 +249,29 @@ static void settle_failed(taskq__line *line, taskq__batch *taken, taskq_status s
     }
 }
 
-/* What none of our own claims takes, other servers' may. */
-static void announce(taskq__line *line, const taskq_batch *batch)
+/* For other servers, in line->ready: what none of our own claims takes, and queues that go on. Under the lock: a claim that was
+ * parked again may be gone without it. */
+static uint32_t gather_news(taskq__line *line, const taskq__batch *taken, const taskq_batch *batch)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < batch->ready_count; i++) {
+        if (line->ready[i].count > 0) {
+            line->ready[count++] = line->ready[i];
+        }
+    }
+    for (uint32_t i = 0; i < taken->count && count < TASKQ__READY_MAX; i++) {
+        const taskq_op *op = &taken->calls[i]->ops[0];
+        if (lets_go_on(op)) {
+            line->ready[count++] = (taskq_ready){op->in.queue->name, {NULL, 0}, UINT32_MAX};
+        }
+    }
+    return count;
+}
+
+static void announce(taskq__line *line, uint32_t count)
 {
     taskq_error err = TASKQ_ERROR_INIT;
-    taskq_status status = taskq__store_announce(line->options.store, line->ready, batch->ready_count, &err);
+    taskq_status status = taskq__store_announce(line->options.store, line->ready, count, &err);
     if (status != TASKQ_OK && !line->announce_failed) {
         taskq__log_format(line->options.log, TASKQ_LOG_WARN, "scheduler",
                           "other servers were not told of ready jobs: %s", err.text);
@@ -259,18 +282,20 @@ static void announce(taskq__line *line, const taskq_batch *batch)
 static void settle(taskq__line *line, taskq__batch *taken, const taskq_batch *batch, taskq_status status,
                    const taskq_error *err, taskq__calls *done)
 {
+    uint32_t news = 0;
     pthread_mutex_lock(&line->lock);
     line->upkeep_due = line->upkeep_due || status == TASKQ_OK;
     if (status == TASKQ_OK) {
         wake_unpaused(line, taken, done);
         settle_ok(line, taken, batch, done);
+        news = line->shared ? gather_news(line, taken, batch) : 0;
     } else {
         settle_failed(line, taken, status, err, done);
     }
     atomic_store_explicit(&line->parked, line->waiters.count, memory_order_relaxed);
     pthread_mutex_unlock(&line->lock);
-    if (status == TASKQ_OK && line->shared && batch->ready_count > 0) {
-        announce(line, batch);
+    if (news > 0) {
+        announce(line, news);
     }
     bool due = status == TASKQ_OK && (batch->next_due.wall_ms != INT64_MAX || batch->next_due.steady_ms != INT64_MAX);
     if (due && line->options.due) {

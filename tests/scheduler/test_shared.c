@@ -121,6 +121,15 @@ START_TEST(what_no_claim_takes_is_announced_to_others_and_no_more)
 }
 END_TEST
 
+START_TEST(others_are_told_of_a_queue_that_goes_on)
+{
+    ck_ok(taskq_scheduler_queue_pause(fx.scheduler, TASKQ_TEXT("default"), true, NULL, &fx.err));
+    ck_assert_uint_eq(fx.wrapped.announced, 0);
+    ck_ok(taskq_scheduler_queue_pause(fx.scheduler, TASKQ_TEXT("default"), false, NULL, &fx.err));
+    ck_assert_uint_gt(fx.wrapped.announced, 0);
+}
+END_TEST
+
 /* Two jobs and two claims, and nobody has told: the first one that looks finds one, and so the next one looks at once. */
 START_TEST(a_held_claim_looks_again_by_itself_where_news_are_lost)
 {
@@ -172,6 +181,6 @@ END_TEST
 TASKQ_TESTS_WITH(fixture_setup_shared, fixture_teardown, a_held_claim_takes_what_another_server_made_ready,
                  news_that_come_between_looking_and_parking_are_not_lost, the_thread_reads_the_news,
                  news_of_an_unknown_type_go_on_until_somebody_can_use_them,
-                 what_no_claim_takes_is_announced_to_others_and_no_more,
+                 what_no_claim_takes_is_announced_to_others_and_no_more, others_are_told_of_a_queue_that_goes_on,
                  a_held_claim_looks_again_by_itself_where_news_are_lost,
                  a_quiet_store_is_kept_up_once_for_what_was_written)
