@@ -158,5 +158,20 @@ START_TEST(each_search_uses_the_index_that_was_made_for_it)
 }
 END_TEST
 
+/* Statistics that say "every job is of the type that is asked for" make the other index look as good, and it is narrower. */
+START_TEST(claims_of_a_type_go_by_its_index_where_there_is_one_type)
+{
+    static const taskq__pg_sql typed[] = {TASKQ__PG_SQL_CLAIM_ONE_TYPE, TASKQ__PG_SQL_CLAIM_TYPES};
+    place_run("UPDATE @jobs SET type = 'not asked for', queue = 'queue 0', state = 1, claimable = true");
+    place_run("ANALYZE @jobs");
+    for (size_t i = 0; i < sizeof(typed) / sizeof(typed[0]); i++) {
+        char plan[TEXT_BYTES];
+        ck_assert(explain(typed[i], plan, sizeof(plan)));
+        ck_assert_msg(strstr(plan, "jobs_ready_type on") != NULL && strstr(plan, "jobs_ready_any") == NULL, "%s", plan);
+    }
+}
+END_TEST
+
 TASKQ_TESTS_WITH(setup, place_teardown, no_statement_of_a_batch_scans_a_table, what_is_sorted_has_a_bound,
-                 each_search_uses_the_index_that_was_made_for_it)
+                 each_search_uses_the_index_that_was_made_for_it,
+                 claims_of_a_type_go_by_its_index_where_there_is_one_type)

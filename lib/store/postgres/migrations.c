@@ -55,7 +55,8 @@ static const char *const migration_1[] = {
     ") WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,\n"
     "    autovacuum_analyze_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 0)",
     /* All ascending, the priority negated: what comes after a key is one range then. */
-    "CREATE INDEX jobs_ready_any ON @jobs (queue, (-priority), run_at, id) WHERE claimable",
+    /* Of another collation, which orders the same: what asks for a type can then use the other one alone, whatever statistics say. */
+    "CREATE INDEX jobs_ready_any ON @jobs (queue COLLATE \"POSIX\", (-priority), run_at, id) WHERE claimable",
     "CREATE INDEX jobs_ready_type ON @jobs (queue, type, (-priority), run_at, id) WHERE claimable",
     "CREATE INDEX jobs_expires ON @jobs (expires_at) WHERE expires_at IS NOT NULL",
     "CREATE INDEX jobs_run_due ON @jobs (run_due) WHERE run_due IS NOT NULL",

@@ -31,7 +31,9 @@
     "SELECT " TASKQ__PG_JOB_COLUMNS ", octet_length(p.payload)::bigint FROM (SELECT id FROM @jobs WHERE " column \
     " <= $1::bigint ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED                                \
     "LEFT JOIN @payloads p ON p.id = j.id LIMIT $2::bigint"
-#define ANY_FROM "WHERE claimable AND queue = "
+/* Each by its own index: see the collation of jobs_ready_any. */
+#define OF_ANY(queue) "WHERE claimable AND queue = " queue " COLLATE \"POSIX\" "
+#define OF_TYPE(queue, type) "WHERE claimable AND queue = " queue " AND type = " type " "
 #define KEY_FROM(floor) "AND (-priority, run_at, id) >= " floor " ORDER BY -priority, run_at, id "
 /* One range: rows are locked as they are found, and no more are looked at than are taken. */
 #define CLAIM_ONE(where, floor, count)                                                                          \
@@ -102,21 +104,21 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
          "CROSS JOIN LATERAL (SELECT * FROM @jobs WHERE poll = w.poll AND worker = w.worker LIMIT w.n) j " CANDIDATE_JOINS
          "LEFT JOIN @progress g ON g.id = j.id AND j.extras & 1 <> 0"},
     AT(CLAIM_ONE_ANY) = {"claim_one_any",
-                         CLAIM_ONE(ANY_FROM "$1::text AND ($2::bigint <> 0 OR EXISTS " OPEN("$1::text") ") ",
+                         CLAIM_ONE(OF_ANY("$1::text") "AND ($2::bigint <> 0 OR EXISTS " OPEN("$1::text") ") ",
                                    "($3::bigint, $4::bigint, $5::bigint)", "$6")},
     AT(CLAIM_ONE_TYPE) = {"claim_one_type",
-                          CLAIM_ONE(ANY_FROM
-                                    "$1::text AND type = $2::text AND ($3::bigint <> 0 OR EXISTS " OPEN("$1::text") ") ",
-                                    "($4::bigint, $5::bigint, $6::bigint)", "$7")},
+                          CLAIM_ONE(
+                              OF_TYPE("$1::text", "$2::text") "AND ($3::bigint <> 0 OR EXISTS " OPEN("$1::text") ") ",
+                              "($4::bigint, $5::bigint, $6::bigint)", "$7")},
     AT(CLAIM_ANY) = {"claim_any",
-                     CLAIM_MANY(ANY_FROM "w.queue AND (w.open <> 0 OR EXISTS " OPEN("w.queue") ") ", "queue, open",
+                     CLAIM_MANY(OF_ANY("w.queue") "AND (w.open <> 0 OR EXISTS " OPEN("w.queue") ") ", "queue, open",
                                 "$1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]",
                                 "$7")},
     AT(CLAIM_TYPES) =
         {"claim_types",
-         CLAIM_MANY(
-             ANY_FROM "w.queue AND type = w.type AND (w.open <> 0 OR EXISTS " OPEN("w.queue") ") ", "queue, type, open",
-             "$1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]", "$8")},
+         CLAIM_MANY(OF_TYPE("w.queue", "w.type") "AND (w.open <> 0 OR EXISTS " OPEN("w.queue") ") ", "queue, type, open",
+                    "$1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]",
+                    "$8")},
     AT(WALK_EXPIRES) = {"walk_expires", WALK("expires_at")},
     AT(WALK_RUN) = {"walk_run", WALK("run_due")},
     AT(WALK_BACKOFF) = {"walk_backoff", WALK("backoff_due")},

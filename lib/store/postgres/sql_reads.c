@@ -16,7 +16,7 @@
  * within each, so it is asked once a priority. */
 #define COUNTS \
     COUNT("1") " AS queued, " COUNT("2") ", " COUNT("3") ", " COUNT("4") ", " COUNT("5") ", " COUNT("6") ", " COUNT("7")
-#define HEAD "(SELECT -priority AS rank, run_at FROM @jobs WHERE claimable AND queue = q.name AND "
+#define HEAD "(SELECT -priority AS rank, run_at FROM @jobs WHERE claimable AND queue = q.name COLLATE \"POSIX\" AND "
 #define FIRST "ORDER BY -priority, run_at, id LIMIT 1) "
 #define HEADS                                                                                             \
     "WITH RECURSIVE heads AS (" HEAD "c.queued > 0 " FIRST                                                \
