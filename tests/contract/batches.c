@@ -79,6 +79,58 @@ START_TEST(what_a_batch_makes_ready_is_claimed_in_it)
 }
 END_TEST
 
+/* A job with a payload and a tag that has failed once, with an error of its own, and runs again. */
+static const taskq_job *running_again(void)
+{
+    taskq_new_job job = new_job("a");
+    job.payload = text_of("{\"n\":1}");
+    job.tags[0] = text_of("red");
+    job.tag_count = 1;
+    int64_t id = make(&job);
+    (void)claim_one();
+    taskq_op *failed = report_op(TASKQ_EVENT_FAIL, id, 2, "{\"code\":\"first\"}");
+    failed->in.events[0].delay_ms = 0;
+    failed->in.events[0].wants_job = false;
+    COMMIT(failed);
+    ck_assert_int_eq(claim_one()->id, id);
+    return job_now(id);
+}
+
+static const taskq_job *event_and_claim(taskq_op *event)
+{
+    taskq_op *claim = claim_op("default", "a", 1);
+    event->in.events[0].wants_job = false; /* so that nothing but the claim reads it whole */
+    COMMIT(event, claim);
+    ck_assert_uint_eq(claim->in.claim->job_count, 1);
+    assert_text(claim->in.claim->jobs[0]->payload, "{\"n\":1}");
+    ck_assert_uint_eq(claim->in.claim->jobs[0]->tag_count, 1);
+    ck_assert_int_eq(claim->in.claim->jobs[0]->created_at_ms, job_now(event->in.events[0].id)->created_at_ms);
+    return claim->in.claim->jobs[0];
+}
+
+START_TEST(a_job_that_failed_is_claimed_whole_in_the_same_batch)
+{
+    const taskq_job *job = running_again();
+    taskq_op *failed = report_op(TASKQ_EVENT_FAIL, job->id, job->version, "{\"code\":\"second\"}");
+    failed->in.events[0].delay_ms = 0;
+    const taskq_job *claimed = event_and_claim(failed);
+    ck_assert_int_eq(claimed->attempt, 3);
+    assert_text(claimed->error, "{\"code\":\"second\"}");
+}
+END_TEST
+
+START_TEST(a_job_that_was_released_is_claimed_whole_in_the_same_batch)
+{
+    const taskq_job *job = running_again();
+    COMMIT(beat_op(job->id, job->version, "{\"percent\":5}", ""));
+    const taskq_job *claimed = event_and_claim(event_op(TASKQ_EVENT_RELEASE, job->id, job->version));
+    ck_assert_int_eq(claimed->version, job->version + 2);
+    assert_text(claimed->error, "{\"code\":\"first\"}");
+    assert_text(claimed->progress, "");
+    assert_text(job_now(job->id)->error, "{\"code\":\"first\"}");
+}
+END_TEST
+
 START_TEST(what_is_ready_and_not_claimed_is_told_by_queue_and_type)
 {
     taskq_new_job a = new_job("a"), b = new_job("b"), c = new_job("b");
@@ -180,6 +232,8 @@ void contract_add_batches(Suite *suite)
         stale_and_good_reports_of_one_op_stand_alone,
         a_report_and_the_claim_after_it_are_one_step,
         what_a_batch_makes_ready_is_claimed_in_it,
+        a_job_that_failed_is_claimed_whole_in_the_same_batch,
+        a_job_that_was_released_is_claimed_whole_in_the_same_batch,
         what_is_ready_and_not_claimed_is_told_by_queue_and_type,
         more_kinds_of_ready_jobs_than_fit_are_added_up,
         a_batch_of_no_ops_is_fine,

@@ -289,8 +289,8 @@ static taskq_status lease_all(taskq__pg_unit *unit, taskq__pg_claiming *c, taskq
     for (uint32_t i = 0; i < c->pick_count && !c->again && status == TASKQ_OK; i++) {
         taskq__pg_touch *touch = c->picks[i];
         bytes += touch->payload_bytes;
-        if (c->held && claim->job_count > 0 && bytes > (int64_t)claim->bytes_max) {
-            break;
+        if (claim->job_count > 0 && bytes > (int64_t)claim->bytes_max) {
+            break; /* how large it is was not known when it was picked */
         }
         if (!touch->whole) {
             continue; /* it went meanwhile */

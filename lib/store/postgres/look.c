@@ -97,6 +97,28 @@ static taskq_status ask_locks(taskq__pg_unit *unit, taskq_error *err)
     return taskq__pg_ask(unit, TASKQ__PG_SQL_JOBS_LOCK, &params, take_locked, NULL, err);
 }
 
+/* What was not read yet. A text that an op has changed meanwhile, or taken away, stands as the op left it. */
+static void take_texts(taskq__pg_touch *touch, const PGresult *result, int row)
+{
+    enum { TEXTS = TASKQ__PG_JOB_COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT };
+    taskq_job *job = &touch->row.job;
+    touch->whole = true;
+    job->payload = taskq__pg_result_text(result, row, TASKQ__PG_JOB_COLUMN_COUNT);
+    taskq__tags_split(taskq__pg_result_text(result, row, TASKQ__PG_JOB_COLUMN_COUNT + 1), job);
+    job->traceparent = taskq__pg_result_text(result, row, TASKQ__PG_JOB_COLUMN_COUNT + 2);
+    job->created_at_ms = taskq__pg_result_int(result, row, TASKQ__PG_JOB_COLUMN_COUNT + 3);
+    if (!touch->changed || taskq__pg_is_stand_in(job->result)) {
+        job->result = taskq__pg_result_text(result, row, TEXTS);
+    }
+    if (!touch->changed || taskq__pg_is_stand_in(job->error)) {
+        job->error = taskq__pg_result_text(result, row, TEXTS + 1);
+    }
+    if (touch->progress.size == 0 && !touch->progress_gone) {
+        job->progress = taskq__pg_result_text(result, row, TEXTS + 2);
+    }
+    touch->payload_bytes = (int64_t)job->payload.size;
+}
+
 /* Of a job that the batch holds already only what was not read yet: the row stands as the ops left it. */
 static taskq_status take_whole(taskq__pg_unit *unit, const PGresult *result, void *user, taskq_error *err)
 {
@@ -111,21 +133,9 @@ static taskq_status take_whole(taskq__pg_unit *unit, const PGresult *result, voi
             return taskq__pg_fail_arena(err);
         }
         touch->there = !touch->removed;
-        taskq_job *job = &touch->row.job;
-        if (touch->made || touch->changed || taskq__pg_result_int(result, i, TEXTS + TASKQ__PG_TEXT_COLUMN_COUNT) == 0) {
-            continue;
+        if (!touch->made && !touch->whole && taskq__pg_result_int(result, i, TEXTS + TASKQ__PG_TEXT_COLUMN_COUNT) != 0) {
+            take_texts(touch, result, i);
         }
-        touch->whole = true;
-        job->payload = taskq__pg_result_text(result, i, TASKQ__PG_JOB_COLUMN_COUNT);
-        taskq__tags_split(taskq__pg_result_text(result, i, TASKQ__PG_JOB_COLUMN_COUNT + 1), job);
-        job->traceparent = taskq__pg_result_text(result, i, TASKQ__PG_JOB_COLUMN_COUNT + 2);
-        job->created_at_ms = taskq__pg_result_int(result, i, TASKQ__PG_JOB_COLUMN_COUNT + 3);
-        job->result = taskq__pg_result_text(result, i, TEXTS);
-        job->error = taskq__pg_result_text(result, i, TEXTS + 1);
-        if (touch->progress.size == 0) {
-            job->progress = taskq__pg_result_text(result, i, TEXTS + 2);
-        }
-        touch->payload_bytes = (int64_t)job->payload.size;
     }
     return TASKQ_OK;
 }

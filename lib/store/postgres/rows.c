@@ -51,15 +51,21 @@ void taskq__pg_row_show_lease(taskq_job *job, taskq_now now)
     job->lease_expires_at_ms = job->state == TASKQ_STATE_RUNNING ? taskq__steady_to_wall(job->lease_due_ms, now) : 0;
 }
 
+static const char there[] = "?";
+
 void taskq__pg_row_stand_in(taskq__pg_row *row)
 {
-    static const taskq_text there = {"?", 1};
     if (row->result_of != 0) {
-        row->job.result = there;
+        row->job.result = (taskq_text){there, 1};
     }
     if (row->error_of != 0) {
-        row->job.error = there;
+        row->job.error = (taskq_text){there, 1};
     }
+}
+
+bool taskq__pg_is_stand_in(taskq_text text)
+{
+    return text.data == there;
 }
 
 #define INT(column) taskq__pg_result_int(result, row, first + (column))

@@ -50,6 +50,7 @@ bool taskq__pg_row_take_whole(const PGresult *result, int row, int first, taskq_
 
 /* The state machine only keeps a result or an error, or lets it go: it is enough to know that it is there. */
 void taskq__pg_row_stand_in(taskq__pg_row *row);
+bool taskq__pg_is_stand_in(taskq_text text);
 /* A running job's lease as it is shown. */
 void taskq__pg_row_show_lease(taskq_job *job, taskq_now now);
 
