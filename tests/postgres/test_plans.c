@@ -172,6 +172,42 @@ START_TEST(claims_of_a_type_go_by_its_index_where_there_is_one_type)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, place_teardown, no_statement_of_a_batch_scans_a_table, what_is_sorted_has_a_bound,
+/* Every index that is looked into is told where. */
+static bool conditions_are_there(const char *plan)
+{
+    for (const char *at = strstr(plan, "Index Scan using"); at != NULL; at = strstr(at + 1, "Index Scan using")) {
+        const char *line = strchr(at, '\n');
+        while (line != NULL && line[1] == ' ') {
+            line++;
+        }
+        if (line == NULL || strncmp(line + 1, "Index Cond", 10) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A plan is made once a connection and kept: made on a table that statistics call empty, it must do for the millions to come. */
+START_TEST(plans_that_are_made_while_all_is_empty_are_no_others)
+{
+    ck_assert(!conditions_are_there(" ->  Index Scan using jobs_pkey on jobs j\n ->  Function Scan on u\n"));
+    ck_assert(conditions_are_there(" ->  Index Scan using jobs_pkey on jobs j\n      Index Cond: (id = u.id)\n"));
+    place_run("TRUNCATE @jobs, @payloads, @attempts, @progress, @logs, @keys, @queues, @counters, @batches");
+    static const char *const tables[] = {"jobs", "payloads", "attempts", "progress", "logs",
+                                         "keys", "queues",   "counters", "batches"};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        place_run("ANALYZE @%s", tables[i]);
+    }
+    for (int i = TASKQ__PG_SQL_OF_COMMIT; i < TASKQ__PG_SQL_COUNT; i++) {
+        char plan[TEXT_BYTES];
+        ck_assert_msg(!explain((taskq__pg_sql)i, plan, sizeof(plan)) ||
+                          (conditions_are_there(plan) && strstr(plan, "Seq Scan") == NULL),
+                      "%s:\n%s", taskq__pg_sql_at((taskq__pg_sql)i)->name, plan);
+    }
+}
+END_TEST
+
+TASKQ_TESTS_WITH(setup, place_teardown, plans_that_are_made_while_all_is_empty_are_no_others,
+                 no_statement_of_a_batch_scans_a_table, what_is_sorted_has_a_bound,
                  each_search_uses_the_index_that_was_made_for_it,
                  claims_of_a_type_go_by_its_index_where_there_is_one_type)

@@ -19,12 +19,18 @@ enum { TASKQ__PG_HAS_PROGRESS = 1, TASKQ__PG_HAS_LOG = 2, TASKQ__PG_HAS_ATTEMPTS
     "j.backoff_due, j.result_of, j.error_of, j.extras"
 #define TASKQ__PG_PAYLOAD_COLUMNS "p.payload, p.tags, p.traceparent, p.created_at"
 #define TASKQ__PG_TEXT_COLUMNS "r.text, e.text, g.progress"
+/* One table's row by its primary key for each row before it, and by no other way: OFFSET 0 keeps it a query of its own. A plain join
+ * would be the planner's to turn round, and with statistics of a table that was empty it reads that table whole for each row. */
+#define TASKQ__PG_EACH(columns, table, where, alias) \
+    "CROSS JOIN LATERAL (SELECT " columns " FROM " table " WHERE " where " OFFSET 0) " alias " "
+#define TASKQ__PG_MAYBE(columns, table, where, alias) \
+    "LEFT JOIN LATERAL (SELECT " columns " FROM " table " WHERE " where " OFFSET 0) " alias " ON true "
 /* What must be joined to j for the last two. */
-#define TASKQ__PG_JOIN_TEXTS                                                \
-    "LEFT JOIN @payloads p ON p.id = j.id "                                 \
-    "LEFT JOIN @attempts r ON r.job_id = j.id AND r.version = j.result_of " \
-    "LEFT JOIN @attempts e ON e.job_id = j.id AND e.version = j.error_of "  \
-    "LEFT JOIN @progress g ON g.id = j.id AND j.extras & 1 <> 0 "
+#define TASKQ__PG_JOIN_TEXTS                                                             \
+    TASKQ__PG_MAYBE("*", "@payloads", "id = j.id", "p")                                  \
+    TASKQ__PG_MAYBE("text", "@attempts", "job_id = j.id AND version = j.result_of", "r") \
+    TASKQ__PG_MAYBE("text", "@attempts", "job_id = j.id AND version = j.error_of", "e")  \
+    TASKQ__PG_MAYBE("progress", "@progress", "id = j.id AND j.extras & 1 <> 0", "g")
 enum {
     TASKQ__PG_JOB_COLUMN_COUNT = 29,
     TASKQ__PG_PAYLOAD_COLUMN_COUNT = 4,

@@ -16,9 +16,9 @@
 #define CANDIDATE_COLUMNS                                                                                             \
     TASKQ__PG_JOB_COLUMNS ", octet_length(p.payload), CASE WHEN octet_length(p.payload) <= 8192 THEN p.payload END, " \
                           "p.tags, p.traceparent, p.created_at, e.text"
-#define CANDIDATE_JOINS                     \
-    "LEFT JOIN @payloads p ON p.id = j.id " \
-    "LEFT JOIN @attempts e ON e.job_id = j.id AND e.version = j.error_of "
+#define CANDIDATE_JOINS                                 \
+    TASKQ__PG_MAYBE("*", "@payloads", "id = j.id", "p") \
+    TASKQ__PG_MAYBE("text", "@attempts", "job_id = j.id AND version = j.error_of", "e")
 #define TEXT_BYTES                                                                                       \
     "octet_length(p.payload) + coalesce(octet_length(r.text), 0) + coalesce(octet_length(e.text), 0) + " \
     "coalesce(octet_length(g.progress), 0)"
@@ -29,8 +29,8 @@
     "LIMIT $2::bigint"
 #define WALK_OLD(column)                                                                                         \
     "SELECT " TASKQ__PG_JOB_COLUMNS ", octet_length(p.payload)::bigint FROM (SELECT id FROM @jobs WHERE " column \
-    " <= $1::bigint ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED                                \
-    "LEFT JOIN @payloads p ON p.id = j.id LIMIT $2::bigint"
+    " <= $1::bigint ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED TASKQ__PG_MAYBE(               \
+        "payload", "@payloads", "id = j.id", "p") "LIMIT $2::bigint"
 /* Each by its own index: see the collation of jobs_ready_any. */
 #define OF_ANY(queue) "WHERE claimable AND queue = " queue " COLLATE \"POSIX\" "
 #define OF_TYPE(queue, type) "WHERE claimable AND queue = " queue " AND type = " type " "
@@ -49,6 +49,14 @@
                                                                                                    "::bigint"
 /* A queue that is not paused, or ($n 1) is known not to be. */
 #define OPEN(queue) "(SELECT 1 FROM @queues q WHERE q.name = " queue " AND NOT q.paused)"
+/* Rows of jobs to be updated, each found by its primary key and then named by its place: whatever statistics say, the table is not
+ * read beside the array. So are rows to be deleted that a key of several columns names. */
+#define PLACED(arrays, names)                                    \
+    "FROM (SELECT u.*, l.place FROM unnest(" arrays ") u(" names \
+    ") " TASKQ__PG_EACH("ctid AS place", "@jobs", "id = u.id", "l") "OFFSET 0) "
+#define AT_PLACES(table, from, where)                                         \
+    "DELETE FROM " table " WHERE ctid = ANY (ARRAY(SELECT l.place FROM " from \
+    " " TASKQ__PG_EACH("ctid AS place", table, where, "l") "))"
 
 const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQL_OF_COMMIT] = {
     AT(BATCH_NOTE) = {"batch_note",
@@ -77,32 +85,33 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
          "CASE WHEN j.before < $3::bigint THEN j.progress END, j.before < $4::bigint "
          "FROM (SELECT j.*, p.payload, p.tags, p.traceparent, p.created_at, r.text AS result, e.text AS error, g.progress, "
          "coalesce(sum(" TEXT_BYTES ") OVER (PARTITION BY w.part ORDER BY w.at ROWS BETWEEN UNBOUNDED PRECEDING AND "
-         "1 PRECEDING), 0) AS before FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY w(id, part, at) "
-         "CROSS JOIN LATERAL (SELECT * FROM @jobs WHERE id = w.id) j " TASKQ__PG_JOIN_TEXTS ") j"},
+         "1 PRECEDING), 0) AS before FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY w(id, part, at) " TASKQ__PG_EACH(
+             "*", "@jobs", "id = w.id", "j") TASKQ__PG_JOIN_TEXTS ") j"},
     AT(UNIQUE_FIND) = {"unique_find",
                        "SELECT w.at, " TEXT_BYTES ", " TASKQ__PG_JOB_COLUMNS
-                       " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY w(queue, key, at) CROSS JOIN LATERAL "
-                       "(SELECT * FROM @jobs WHERE queue = w.queue AND live_key = w.key) j " TASKQ__PG_JOIN_TEXTS},
-    AT(RETRY_KEYS) = {"retry_keys", "SELECT w.id, h.id FROM unnest($1::bigint[]) w(id) CROSS JOIN LATERAL "
-                                    "(SELECT queue, unique_key FROM @jobs WHERE id = w.id) j CROSS JOIN LATERAL "
-                                    "(SELECT id FROM @jobs WHERE queue = j.queue AND live_key = j.unique_key) h"},
-    AT(DIGESTS) = {"digests",
-                   "SELECT w.at, a.digest FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) w(at, id, version) "
-                   "CROSS JOIN LATERAL (SELECT digest FROM @attempts WHERE job_id = w.id AND version = w.version AND "
-                   "digest IS NOT NULL) a"},
+                       " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY w(queue, key, at) " TASKQ__PG_EACH(
+                           "*", "@jobs", "queue = w.queue AND live_key = w.key", "j") TASKQ__PG_JOIN_TEXTS},
+    AT(RETRY_KEYS) = {"retry_keys",
+                      "SELECT w.id, h.id FROM unnest($1::bigint[]) w(id) " TASKQ__PG_EACH("queue, unique_key", "@jobs",
+                                                                                          "id = w.id", "j")
+                          TASKQ__PG_EACH("id", "@jobs", "queue = j.queue AND live_key = j.unique_key", "h")},
+    AT(DIGESTS) =
+        {"digests",
+         "SELECT w.at, a.digest FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) w(at, id, version) " TASKQ__PG_EACH(
+             "digest", "@attempts", "job_id = w.id AND version = w.version AND digest IS NOT NULL", "a")},
     AT(KEYS_LOCK) = {"keys_lock", "SELECT k.key, k.digest, k.jobs, k.expires_at FROM unnest($1::text[]) w(key) "
                                   "CROSS JOIN LATERAL (SELECT * FROM @keys WHERE key = w.key FOR UPDATE) k"},
     AT(LOG_LAST) = {"log_last", "SELECT w.id, l.end_at, CASE WHEN octet_length(l.chunk) < 2048 THEN l.chunk END "
                                 "FROM unnest($1::bigint[]) w(id) CROSS JOIN LATERAL "
                                 "(SELECT end_at, chunk FROM @logs WHERE job_id = w.id ORDER BY end_at DESC LIMIT 1) l"},
-    AT(QUEUES_LOOK) = {"queues_look", "SELECT q.name, q.paused FROM unnest($1::text[]) w(name) CROSS JOIN LATERAL "
-                                      "(SELECT * FROM @queues WHERE name = w.name) q"},
+    AT(QUEUES_LOOK) = {"queues_look", "SELECT q.name, q.paused FROM unnest($1::text[]) w(name) " TASKQ__PG_EACH(
+                                          "*", "@queues", "name = w.name", "q")},
     AT(POLL_HELD) =
         {"poll_held",
          "SELECT w.at, " CANDIDATE_COLUMNS
          ", g.progress FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) w(at, poll, worker, n) "
          "CROSS JOIN LATERAL (SELECT * FROM @jobs WHERE poll = w.poll AND worker = w.worker LIMIT w.n) j " CANDIDATE_JOINS
-         "LEFT JOIN @progress g ON g.id = j.id AND j.extras & 1 <> 0"},
+             TASKQ__PG_MAYBE("progress", "@progress", "id = j.id AND j.extras & 1 <> 0", "g")},
     AT(CLAIM_ONE_ANY) = {"claim_one_any",
                          CLAIM_ONE(OF_ANY("$1::text") "AND ($2::bigint <> 0 OR EXISTS " OPEN("$1::text") ") ",
                                    "($3::bigint, $4::bigint, $5::bigint)", "$6")},
@@ -125,8 +134,8 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
     AT(WALK_DONE) = {"walk_done", WALK_OLD("done_at")},
     AT(WALK_FAILED) = {"walk_failed", WALK_OLD("failed_at")},
     AT(WALK_KEYS) = {"walk_keys",
-                     "DELETE FROM @keys k USING (SELECT key FROM @keys WHERE expires_at <= (SELECT @now_ms()) "
-                     "ORDER BY expires_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED) o WHERE k.key = o.key"},
+                     "DELETE FROM @keys WHERE ctid = ANY (ARRAY(SELECT ctid FROM @keys WHERE expires_at <= (SELECT @now_ms()) "
+                     "ORDER BY expires_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED))"},
 
     AT(JOBS_INSERT) =
         {"jobs_insert",
@@ -152,24 +161,21 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
          "attempt = u.attempt, lease_due = u.lease_due, timeout_due = u.timeout_due, expires_at = u.expires_at, poll = u.poll, "
          "extras = u.extras, done_at = u.done_at, failed_at = u.failed_at, live_key = u.live_key, result_of = u.result_of, "
          "error_of = u.error_of, worker = u.worker, started_at = u.started_at, run_at = u.run_at, run_due = u.run_due, "
-         "backoff_due = u.backoff_due, cancel_requested = u.cancel_requested <> 0 "
-         "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], "
-         "$8::bigint[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::bigint[], "
-         "$16::bigint[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[]) "
-         "u(id, version, state, claimable, updated_at, attempt, lease_due, timeout_due, expires_at, poll, extras, done_at, "
-         "failed_at, live_key, result_of, error_of, worker, started_at, run_at, run_due, backoff_due, cancel_requested) "
-         "WHERE j.id = u.id"},
-    AT(JOBS_BEAT) =
-        {"jobs_beat",
-         "UPDATE @jobs j SET lease_due = u.lease_due, expires_at = u.expires_at, extras = u.extras "
-         "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) u(id, lease_due, expires_at, extras) "
-         "WHERE j.id = u.id"},
+         "backoff_due = u.backoff_due, cancel_requested = u.cancel_requested <> 0 " PLACED(
+             "$1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], "
+             "$8::bigint[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[], $15::bigint[], "
+             "$16::bigint[], $17::text[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[]",
+             "id, version, state, claimable, updated_at, attempt, lease_due, timeout_due, expires_at, poll, extras, done_at, "
+             "failed_at, live_key, result_of, error_of, worker, started_at, run_at, run_due, backoff_due, cancel_requested") "u WHERE j.ctid = u.place"},
+    AT(JOBS_BEAT) = {"jobs_beat",
+                     "UPDATE @jobs j SET lease_due = u.lease_due, expires_at = u.expires_at, extras = u.extras " PLACED(
+                         "$1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]",
+                         "id, lease_due, expires_at, extras") "u WHERE j.ctid = u.place"},
     AT(JOBS_ASK_CANCEL) = {"jobs_ask_cancel",
-                           "UPDATE @jobs j SET cancel_requested = true, updated_at = u.updated_at "
-                           "FROM unnest($1::bigint[], $2::bigint[]) u(id, updated_at) WHERE j.id = u.id"},
-    AT(JOBS_DELETE) = {"jobs_delete", "DELETE FROM @jobs j USING unnest($1::bigint[]) u(id) WHERE j.id = u.id"},
-    AT(PAYLOADS_DELETE) = {"payloads_delete",
-                           "DELETE FROM @payloads p USING unnest($1::bigint[]) u(id) WHERE p.id = u.id"},
+                           "UPDATE @jobs j SET cancel_requested = true, updated_at = u.updated_at " PLACED(
+                               "$1::bigint[], $2::bigint[]", "id, updated_at") "u WHERE j.ctid = u.place"},
+    AT(JOBS_DELETE) = {"jobs_delete", "DELETE FROM @jobs WHERE id = ANY ($1::bigint[])"},
+    AT(PAYLOADS_DELETE) = {"payloads_delete", "DELETE FROM @payloads WHERE id = ANY ($1::bigint[])"},
     AT(ATTEMPTS_INSERT) =
         {"attempts_insert",
          "INSERT INTO @attempts (job_id, version, attempt, outcome, worker, started_at, finished_at, digest, text) "
@@ -180,24 +186,22 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
          "u(id, version, attempt, outcome, worker, started_at, finished_at, reported, digest, text)"},
     /* The last $3 are kept, and the one whose error is shown. */
     AT(ATTEMPTS_PRUNE) = {"attempts_prune",
-                          "DELETE FROM @attempts a USING unnest($1::bigint[], $2::bigint[]) u(id, error_of) "
-                          "WHERE a.job_id = u.id AND a.version <> u.error_of AND a.version <= (SELECT version FROM @attempts "
-                          "WHERE job_id = u.id ORDER BY version DESC OFFSET $3::bigint LIMIT 1)"},
-    AT(ATTEMPTS_DELETE) = {"attempts_delete",
-                           "DELETE FROM @attempts a USING unnest($1::bigint[]) u(id) WHERE a.job_id = u.id"},
+                          AT_PLACES(
+                              "@attempts", "unnest($1::bigint[], $2::bigint[]) u(id, error_of)",
+                              "job_id = u.id AND version <> u.error_of AND version <= (SELECT version FROM @attempts "
+                              "WHERE job_id = u.id ORDER BY version DESC OFFSET $3::bigint LIMIT 1)")},
+    AT(ATTEMPTS_DELETE) = {"attempts_delete", "DELETE FROM @attempts WHERE job_id = ANY ($1::bigint[])"},
     AT(PROGRESS_WRITE) = {"progress_write",
                           "INSERT INTO @progress (id, progress) SELECT * FROM unnest($1::bigint[], $2::text[]) "
                           "ON CONFLICT (id) DO UPDATE SET progress = excluded.progress"},
-    AT(PROGRESS_DELETE) = {"progress_delete",
-                           "DELETE FROM @progress p USING unnest($1::bigint[]) u(id) WHERE p.id = u.id"},
+    AT(PROGRESS_DELETE) = {"progress_delete", "DELETE FROM @progress WHERE id = ANY ($1::bigint[])"},
     AT(LOGS_INSERT) = {"logs_insert", "INSERT INTO @logs (job_id, end_at, chunk) "
                                       "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])"},
-    AT(LOGS_DELETE_ONE) = {"logs_delete_one",
-                           "DELETE FROM @logs l USING unnest($1::bigint[], $2::bigint[]) u(id, end_at) "
-                           "WHERE l.job_id = u.id AND l.end_at = u.end_at"},
-    AT(LOGS_PRUNE) = {"logs_prune", "DELETE FROM @logs l USING unnest($1::bigint[], $2::bigint[]) u(id, end_at) "
-                                    "WHERE l.job_id = u.id AND l.end_at <= u.end_at"},
-    AT(LOGS_DELETE) = {"logs_delete", "DELETE FROM @logs l USING unnest($1::bigint[]) u(id) WHERE l.job_id = u.id"},
+    AT(LOGS_DELETE_ONE) = {"logs_delete_one", AT_PLACES("@logs", "unnest($1::bigint[], $2::bigint[]) u(id, end_at)",
+                                                        "job_id = u.id AND end_at = u.end_at")},
+    AT(LOGS_PRUNE) = {"logs_prune", AT_PLACES("@logs", "unnest($1::bigint[], $2::bigint[]) u(id, end_at)",
+                                              "job_id = u.id AND end_at <= u.end_at")},
+    AT(LOGS_DELETE) = {"logs_delete", "DELETE FROM @logs WHERE job_id = ANY ($1::bigint[])"},
     AT(QUEUES_MAKE) = {"queues_make",
                        "INSERT INTO @queues (name) SELECT * FROM unnest($1::text[]) ON CONFLICT (name) DO NOTHING"},
     AT(QUEUES_PAUSE) = {"queues_pause", "INSERT INTO @queues (name, paused) SELECT u.name, u.paused <> 0 "
@@ -205,5 +209,5 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
                                         "ON CONFLICT (name) DO UPDATE SET paused = excluded.paused"},
     AT(KEYS_INSERT) = {"keys_insert", "INSERT INTO @keys (key, digest, jobs, expires_at) "
                                       "SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[])"},
-    AT(KEYS_DELETE) = {"keys_delete", "DELETE FROM @keys k USING unnest($1::text[]) u(key) WHERE k.key = u.key"},
+    AT(KEYS_DELETE) = {"keys_delete", "DELETE FROM @keys WHERE key = ANY ($1::text[])"},
 };

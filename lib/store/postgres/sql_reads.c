@@ -51,9 +51,10 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     AT(LIST_EDGE) = {"list_edge",
                      "SELECT j.id FROM @jobs j WHERE j.id < $1::bigint ORDER BY j.id DESC OFFSET $2::bigint - 1 LIMIT 2"},
     /* The bytes that are searched there. */
-    AT(LIST_WEIGHT) = {"list_weight", "SELECT coalesce(sum(octet_length(p.payload)), 0)::bigint FROM "
-                                      "(SELECT id FROM @jobs WHERE id < $1::bigint ORDER BY id DESC LIMIT $2::bigint) j "
-                                      "JOIN @payloads p ON p.id = j.id"},
+    AT(LIST_WEIGHT) = {"list_weight",
+                       "SELECT coalesce(sum(octet_length(p.payload)), 0)::bigint FROM "
+                       "(SELECT id FROM @jobs WHERE id < $1::bigint ORDER BY id DESC LIMIT $2::bigint) j " TASKQ__PG_EACH(
+                           "*", "@payloads", "id = j.id", "p")},
     /* Of the same jobs those that fit, at most $3 of them and those that begin before byte $4. Of a filter, NULL: any. */
     AT(LIST) = {"list",
                 "SELECT * FROM (SELECT " NOW ", " TASKQ__PG_JOB_COLUMNS ", " TASKQ__PG_PAYLOAD_COLUMNS
