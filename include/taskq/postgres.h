@@ -12,10 +12,13 @@
 #define TASKQ_POSTGRES_H
 
 #include <taskq/alloc.h>
+#include <taskq/job.h>
 #include <taskq/log.h>
 #include <taskq/store.h>
 
 TASKQ_BEGIN_DECLS
+
+struct pg_conn;
 
 /** Where the store is. */
 typedef struct taskq_postgres_options {
@@ -52,6 +55,41 @@ TASKQ_API taskq_status taskq_postgres_check(const taskq_postgres_options *option
  * to be granted, for those who run it by hand. Into `buffer`, always with an end; *needed (may be NULL): bytes with the end. ELIMIT: cut. */
 TASKQ_API taskq_status taskq_postgres_schema(const char *schema, int from, char *buffer, size_t buffer_bytes,
                                              size_t *needed, taskq_error *err);
+
+/* ---- a transaction of the host's own --------------------------------------------------------------------------------- */
+
+/** As taskq_scheduler_enqueue, in the transaction that the host has opened (BEGIN) on its own connection, a PGconn: jobs and the host's
+ * own rows hold together or not at all. The host commits or rolls back by itself. The jobs are there, and claims that wait at any
+ * scheduler are woken, with the commit (behind a pooler: within about a second). Neither a scheduler nor a store is needed in
+ * this process, but the schema has to be there, made by one.
+ *
+ * `store`: of the options schema and allocator count; NULL: the defaults. The connection's role needs what taskq_postgres_schema grants.
+ * The connection goes back as it came: nothing is prepared on it and nothing set, so it may go through a pooler in any mode. It is not in
+ * pipeline mode, client_encoding is UTF8, and while the call lasts this thread has it alone. The call waits as a statement of the
+ * host's would: statement_timeout and lock_timeout are the host's.
+ *
+ * All of it is done within a savepoint (taskq_host): whatever the status, but for a lost connection, the transaction stays usable, and
+ * nothing of a call that has failed is in it. A unique_key or idempotency key that another open transaction has just taken is waited
+ * for; so be short: from here to the commit others wait for these keys, and for a queue that is used for the first time.
+ * At READ COMMITTED such a key is then found taken, as ever. At REPEATABLE READ or SERIALIZABLE keys are looked up as they were when
+ * the transaction began, and one that was taken since is EBUSY. created_at and a run_at that is not given are the database's
+ * clock at the call, not at the commit.
+ *
+ * EINVAL: an argument, no transaction is open or it has failed, the schema is of another version; ENOTFOUND: there is no such schema;
+ * EEXISTS as ever; EBUSY: roll back, and begin anew; EUNAVAIL: the connection is lost, or the server refuses (the text says why). */
+TASKQ_API taskq_status taskq_postgres_enqueue(struct pg_conn *connection, const taskq_postgres_options *store,
+                                              const taskq_new_job *const *jobs, uint32_t count,
+                                              const taskq_enqueue_options *options, taskq_jobs **out, uint32_t *made,
+                                              taskq_error *err);
+
+/** Report one ended attempt in the host's transaction: with what the handler has written in it, the job's effect happens once.
+ * The rules are those of taskq_postgres_enqueue. The job's row is locked until the transaction ends, and heartbeats of the job wait for it:
+ * so this comes last, right before the commit.
+ * The status is the report's, too. ENOTFOUND, ESTALE: the lease is lost, the job is another's; EEXISTS: this very report was
+ * counted by an earlier transaction, its effect is there. In these three cases roll back. (ENOTFOUND is also a schema that is not there:
+ * report->status is OK then.) */
+TASKQ_API taskq_status taskq_postgres_complete(struct pg_conn *connection, const taskq_postgres_options *store,
+                                               taskq_report *report, taskq_error *err);
 
 /** What it was built with, such as "libpq 15.12". Static. */
 TASKQ_API const char *taskq_postgres_built_with(void);

@@ -177,6 +177,23 @@ taskq_status taskq__report_check(const taskq_report *report, bool json_checked)
     return TASKQ_OK;
 }
 
+taskq_status taskq__report_begin(taskq_report *report, taskq_error *err)
+{
+    taskq_status status = taskq__sized_both(report, TASKQ__SIZED_END(taskq_report, job), sizeof(*report), err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    report->job = NULL;
+    report->status = taskq__report_check(report, false);
+    if (report->status == TASKQ_EINVAL) {
+        return taskq__fail(
+            err, TASKQ_EINVAL,
+            "the report has no version of a lease, a retry_in_ms out of its range, or no JSON for its outcome");
+    }
+    return report->status == TASKQ_OK ? TASKQ_OK
+                                      : taskq__fail(err, report->status, "there is no job %lld", (long long)report->id);
+}
+
 void taskq__report_event(const taskq_report *report, uint64_t random, bool wants_job, taskq_event *out)
 {
     *out = (taskq_event){

@@ -20,6 +20,8 @@ bool taskq__json_is_object(taskq_text json);
 
 /* OK, EINVAL, ENOTFOUND: a report that cannot be one of any job. */
 taskq_status taskq__report_check(const taskq_report *report, bool json_checked);
+/* A caller's one report, checked in full; its status is set, too. */
+taskq_status taskq__report_begin(taskq_report *report, taskq_error *err);
 /* The event of a report that was checked, and what became of it. */
 void taskq__report_event(const taskq_report *report, uint64_t random, bool wants_job, taskq_event *out);
 void taskq__report_take(taskq_report *report, const taskq_event *event);

@@ -12,7 +12,6 @@
 #include <poll.h>
 
 enum { SETTLE_MS = 10000, ASK_AGAIN_MS = 20, TRY_AGAIN_WITHIN_MS = 2000 };
-enum { AHEAD_MS_MAX = 60000 }; /* more is no wait but a clock that was set back */
 
 /* How far a run came. */
 typedef enum progress {
@@ -28,103 +27,6 @@ typedef struct committing {
     uint32_t decided; /* how many runs have filled outcomes in */
     progress at;
 } committing;
-
-static taskq_status run_op(taskq__pg_unit *unit, uint32_t index, taskq_error *err)
-{
-    taskq_op *op = unit->batch->ops[index];
-    taskq_status status = TASKQ_OK;
-    switch (op->kind) {
-    case TASKQ_OP_QUEUE: break; /* before the look */
-    case TASKQ_OP_BEAT: status = taskq__pg_beat(unit, op, err); break;
-    case TASKQ_OP_SETTLE: status = taskq__pg_settle(unit, index, err); break;
-    case TASKQ_OP_ENQUEUE: status = taskq__pg_enqueue_op(unit, index, err); break;
-    case TASKQ_OP_CLAIM: break; /* after all others */
-    case TASKQ_OP_WALK: status = taskq__pg_walk_decide(unit, op->in.walk, err); break;
-    }
-    return status;
-}
-
-/* Settings of queues: what the batch's claims go by, whatever the database says. */
-static taskq_status set_queues(taskq__pg_unit *unit, taskq_error *err)
-{
-    for (uint32_t i = 0; i < unit->batch->count; i++) {
-        const taskq_op *op = unit->batch->ops[i];
-        const taskq_queue_change *change = op->kind == TASKQ_OP_QUEUE ? op->in.queue : NULL;
-        taskq__named *place =
-            change == NULL ? NULL : taskq__places_find(&unit->places, change->name, (taskq_text){NULL, 0});
-        if (change != NULL && place == NULL) {
-            return taskq__pg_fail_arena(err);
-        }
-        if (change != NULL) {
-            place->make = true;
-        }
-        if (change != NULL && change->set_paused) {
-            place->known = place->pause = true;
-            place->paused = change->paused;
-        }
-    }
-    return TASKQ_OK;
-}
-
-static taskq_status look(taskq__pg_unit *unit, taskq_error *err)
-{
-    unit->plans = taskq_arena_alloc(unit->arena, unit->batch->count * sizeof(void *));
-    taskq_status status = unit->plans == NULL ? taskq__pg_fail_arena(err) : set_queues(unit, err);
-    if (status == TASKQ_OK) {
-        status = taskq__pg_look(unit, err);
-    }
-    if (status == TASKQ_OK) {
-        status = taskq__pg_settles_follow(unit, err);
-    }
-    if (status == TASKQ_OK) {
-        status = taskq__pg_enqueues_follow(unit, err);
-    }
-    return status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
-}
-
-/* The time was asked for before the rows were locked, and others may have moved them meanwhile: a batch that waited for a lock, or
- * claims what was made ready a moment ago, would begin an attempt before the last one ended. Time never goes back for a job. */
-static void catch_up(taskq__pg_unit *unit)
-{
-    int64_t latest_ms = unit->now.wall_ms;
-    for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
-        int64_t ahead_ms = touch->there ? touch->row.job.updated_at_ms - unit->now.wall_ms : 0;
-        if (ahead_ms > latest_ms - unit->now.wall_ms && ahead_ms <= AHEAD_MS_MAX) {
-            latest_ms = touch->row.job.updated_at_ms;
-        }
-    }
-    unit->now = (taskq_now){latest_ms, latest_ms};
-    unit->batch->now = unit->now;
-}
-
-/* From here on outcomes are filled in: nothing before touches those of an earlier run. */
-static taskq_status decide(taskq__pg_unit *unit, taskq_error *err)
-{
-    taskq_status status = TASKQ_OK;
-    catch_up(unit);
-    for (uint32_t i = 0; i < unit->batch->count; i++) {
-        unit->batch->ops[i]->status = TASKQ_OK;
-    }
-    for (uint32_t i = 0; i < unit->batch->count && status == TASKQ_OK; i++) {
-        status = run_op(unit, i, err);
-    }
-    if (status == TASKQ_OK && unit->shape_count > 0) {
-        status = taskq__pg_claims_pick(unit, err);
-    }
-    if (status == TASKQ_OK) {
-        status = taskq__pg_round(unit, err);
-    }
-    if (status == TASKQ_OK && unit->shape_count > 0) {
-        status = taskq__pg_claims_lease(unit, err);
-    }
-    for (uint32_t i = 0; i < unit->batch->count; i++) {
-        taskq_op *op = unit->batch->ops[i];
-        if (op->status != TASKQ_OK && op->error.status != op->status) {
-            (void)taskq__fail(&op->error, op->status, "%s", taskq_status_name(op->status));
-        }
-    }
-    return status;
-}
 
 static void committed(taskq__pg_unit *unit)
 {
@@ -145,13 +47,13 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
     taskq__pg_floors_hear(floors, &c->pg->news);
     from_start = taskq__pg_floors_due(floors);
     int64_t began_ms = taskq__pg_now_ms();
-    taskq_status status = look(unit, err);
+    taskq_status status = taskq__pg_unit_look(unit, err);
     if (from_start) {
         taskq__pg_floors_took(floors, taskq__pg_now_ms() - began_ms);
     }
     if (status == TASKQ_OK) {
         c->decided++;
-        status = decide(unit, err);
+        status = taskq__pg_unit_decide(unit, err);
     }
     if (status == TASKQ_OK) {
         status = taskq__pg_write(unit, err);
@@ -167,6 +69,9 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
         return TASKQ_OK;
     }
     status = taskq__pg_write_note(unit, c->number, !noted, err);
+    if (status == TASKQ_OK) {
+        status = taskq__pg_ask(unit, TASKQ__PG_SQL_COMMIT, NULL, NULL, NULL, err);
+    }
     if (status == TASKQ_OK) {
         c->at = RAN_TO_COMMIT;
         status = taskq__pg_round(unit, err);
@@ -286,6 +191,11 @@ taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err)
     int64_t began_ms = taskq__pg_now_ms();
     taskq_status status = TASKQ_EUNAVAIL;
     batch->culprit = batch->count;
+    if (c.pg->half_imported) {
+        return taskq__fail(err, TASKQ_ESTORE,
+                           "the import into schema %s is not complete: go on with it (taskq-server --import), or drop the schema",
+                           c.pg->schema);
+    }
     for (int tries = 0; tries < 2 && status == TASKQ_EUNAVAIL; tries++) {
         bool was_open = taskq__pg_session_is_open(c.pg->committer);
         c.number = ++c.pg->batch_number;

@@ -183,7 +183,7 @@ static uint64_t *queue_slot(taskq__pg_floors *floors, uint64_t generation, taskq
 bool taskq__pg_queue_known(taskq__pg_floors *floors, uint64_t generation, taskq_text name)
 {
     uint64_t hash;
-    return *queue_slot(floors, generation, name, &hash) == hash;
+    return floors != NULL && *queue_slot(floors, generation, name, &hash) == hash;
 }
 
 void taskq__pg_queue_learn(taskq__pg_floors *floors, uint64_t generation, taskq_text name)

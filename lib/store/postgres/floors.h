@@ -38,7 +38,8 @@ int64_t taskq__pg_sweep_floor(taskq__pg_floors *floors, taskq__pg_sweep sweep);
 void taskq__pg_sweep_raise(taskq__pg_floors *floors, taskq__pg_sweep sweep, int64_t at_ms);
 
 /* Queues that are known to be there, by a hash of their names; forgotten with the connection. */
-bool taskq__pg_queue_known(taskq__pg_floors *floors, uint64_t generation, taskq_text name);
+bool taskq__pg_queue_known(taskq__pg_floors *floors, /* NULL: none is */
+                           uint64_t generation, taskq_text name);
 void taskq__pg_queue_learn(taskq__pg_floors *floors, uint64_t generation, taskq_text name);
 
 #endif

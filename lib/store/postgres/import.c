@@ -16,6 +16,7 @@
 #define STAGE "import_stage"
 #define AFTER_ID "import_id"
 #define DONE "import_done"
+#define AT "import_at" /* when it began: no server writes batches from then on until it is done */
 
 typedef struct importing {
     taskq__pg *pg;
@@ -80,7 +81,7 @@ static taskq__pg_params marks(importing *in)
 }
 
 /* A new import: from now on ids are given out above the highest that comes along. */
-static taskq_status start(taskq__pg *pg, const taskq_stored_whole *whole, taskq_error *err)
+static taskq_status start(taskq__pg *pg, const taskq_stored_whole *whole, int64_t now_ms, taskq_error *err)
 {
     importing in;
     taskq_status status = begin(&in, pg, err);
@@ -93,15 +94,16 @@ static taskq_status start(taskq__pg *pg, const taskq_stored_whole *whole, taskq_
         add_mark(&mark, STAGE, TASKQ_STAGE_QUEUES);
         add_mark(&mark, AFTER_ID, 0);
         add_mark(&mark, DONE, 0);
+        add_mark(&mark, AT, now_ms);
         put(&in, TASKQ__PG_SQL_IMPORT_MARK, &mark);
     }
     return end(&in, status, err);
 }
 
 typedef struct standing {
-    bool has_jobs, begun;
+    bool has_jobs, begun, used;
     uint64_t mark, done;
-    int64_t stage, after_id;
+    int64_t stage, after_id, now_ms;
 } standing;
 
 static taskq_status read_standing(taskq__pg *pg, standing *out, taskq_error *err)
@@ -119,15 +121,36 @@ static taskq_status read_standing(taskq__pg *pg, standing *out, taskq_error *err
     if (status != TASKQ_OK) {
         return status;
     }
-    enum { JOBS, MARK_OF, STAGE_OF, AFTER_ID_OF, DONE_OF };
+    enum { JOBS, MARK_OF, STAGE_OF, AFTER_ID_OF, DONE_OF, USED, NOW };
     out->has_jobs = taskq__pg_result_int(result, 0, JOBS) != 0;
     out->begun = !taskq__pg_result_null(result, 0, MARK_OF);
     out->mark = (uint64_t)taskq__pg_result_int(result, 0, MARK_OF);
     out->stage = taskq__pg_result_int(result, 0, STAGE_OF);
     out->after_id = taskq__pg_result_int(result, 0, AFTER_ID_OF);
     out->done = (uint64_t)taskq__pg_result_int(result, 0, DONE_OF);
+    out->used = taskq__pg_result_int(result, 0, USED) != 0;
+    out->now_ms = taskq__pg_result_int(result, 0, NOW);
     PQclear(result);
     return taskq__pg_session_end(pg->committer, err);
+}
+
+/* A server that was there when the import began knows nothing of it. */
+static taskq_status check_used(const taskq__pg *pg, const standing *now, taskq_error *err)
+{
+    return !now->begun || !now->used || now->stage == TASKQ_STAGE_DONE
+               ? TASKQ_OK
+               : taskq__fail(err, TASKQ_EEXISTS,
+                             "a server works on schema %s since the import into it began: import into an empty one, see "
+                             "--db-schema",
+                             pg->schema);
+}
+
+taskq_status taskq__pg_import_look(taskq__pg *pg, taskq_error *err)
+{
+    standing now = {0};
+    taskq_status status = read_standing(pg, &now, err);
+    pg->half_imported = status == TASKQ_OK && now.begun && now.stage != TASKQ_STAGE_DONE;
+    return status;
 }
 
 taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole, taskq_stage *stage, int64_t *after_id,
@@ -145,14 +168,19 @@ taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole,
     }
     if (now.begun && now.mark != whole->mark) {
         return taskq__fail(err, TASKQ_EEXISTS,
-                           "schema %s holds the import of another store, or this one was used since the import began: "
+                           "schema %s holds the import of another store, or that store was used since the import began: "
                            "import into an empty one, see --db-schema",
                            pg->schema);
     }
+    status = check_used(pg, &now, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
     if (!now.begun) {
-        status = start(pg, whole, err);
+        status = start(pg, whole, now.now_ms, err);
     }
     if (status == TASKQ_OK) {
+        pg->half_imported = now.stage != TASKQ_STAGE_DONE;
         *stage = (taskq_stage)now.stage;
         *after_id = now.after_id;
         *done = now.done;
@@ -162,14 +190,23 @@ taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole,
 
 taskq_status taskq__pg_import_stage(void *self, taskq_stage next, taskq_error *err)
 {
+    taskq__pg *pg = self;
     importing in;
-    taskq_status status = begin(&in, self, err);
+    standing now = {0};
+    taskq_status status = read_standing(pg, &now, err);
+    status = status == TASKQ_OK ? check_used(pg, &now, err) : status;
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    status = begin(&in, pg, err);
     if (status == TASKQ_OK) {
         taskq__pg_params mark = marks(&in);
         add_mark(&mark, STAGE, next);
         put(&in, TASKQ__PG_SQL_IMPORT_MARK, &mark);
     }
-    return end(&in, status, err);
+    status = end(&in, status, err);
+    pg->half_imported = pg->half_imported && (status != TASKQ_OK || next != TASKQ_STAGE_DONE);
+    return status;
 }
 
 /* ---- pages ------------------------------------------------------------------------------------------------------------ */

@@ -13,6 +13,7 @@
 #include "core/alloc.h"
 #include "core/fail.h"
 #include "core/text.h"
+#include "store/postgres/notice.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,6 @@
 
 enum {
     NOTES_MAX = 64,         /* pairs that wait to be sent; more: "any" */
-    PAYLOAD_BYTES = 7800,   /* PostgreSQL takes 7999 */
     SEND_EVERY_MS = 5,      /* between two notifications */
     LISTEN_CHECK_MS = 15000 /* nothing heard for that long: is the connection still there? */
 };
@@ -135,40 +135,34 @@ taskq_status taskq__pg_announce(void *self, const taskq_ready *ready, uint32_t c
     return TASKQ_OK;
 }
 
-/* "SERVER QUEUE TYPE COUNT QUEUE TYPE COUNT ...": no name has a space, and "*" stands for any. Under the lock; 0: there is nothing to send. */
-static size_t write_payload(taskq__pg_notifier *notifier, char *out)
+/* Under the lock; false: there is nothing to send. `server` lives as long as the notice. */
+static bool write_notice(taskq__pg_notifier *notifier, const char *server, taskq__pg_notice *out)
 {
-    if (notifier->note_count == 0 && !notifier->any) {
-        return 0;
-    }
-    size_t size = (size_t)snprintf(out, PAYLOAD_BYTES, "%" PRIx64, (uint64_t)notifier->pg->server);
-    for (uint32_t i = 0; i < notifier->note_count && !notifier->any; i++) {
+    const taskq_text any = {NULL, 0};
+    taskq__pg_notice_begin(out, server);
+    for (uint32_t i = 0; i < notifier->note_count; i++) {
         const note *one = &notifier->notes[i];
-        int more = snprintf(out + size, PAYLOAD_BYTES - size, " %s %s %" PRIu32, one->queue,
-                            one->type[0] == '\0' ? "*" : one->type, one->count);
-        if (more < 0 || (size_t)more >= PAYLOAD_BYTES - size) {
-            notifier->any = true;
-        } else {
-            size += (size_t)more;
-        }
+        taskq__pg_notice_add(out, taskq_text_of(one->queue), taskq_text_of(one->type), one->count);
     }
     if (notifier->any) {
-        size = (size_t)snprintf(out, PAYLOAD_BYTES, "%" PRIx64 " * * 1", (uint64_t)notifier->pg->server);
+        taskq__pg_notice_add(out, any, any, 1);
     }
-    notifier->note_count = 0;
-    notifier->any = false;
-    notifier->sent_at_ms = taskq__pg_now_ms();
-    return size;
+    if (out->tells) {
+        notifier->note_count = 0;
+        notifier->any = false;
+        notifier->sent_at_ms = taskq__pg_now_ms();
+    }
+    return out->tells;
 }
 
-static taskq_status send_notes(taskq__pg_notifier *notifier, const char *payload, size_t size, taskq_error *err)
+static taskq_status send_notes(taskq__pg_notifier *notifier, const taskq__pg_notice *notice, taskq_error *err)
 {
     char channel[TASKQ__PG_SCHEMA_BYTES_MAX + 8];
     taskq__pg_params params = {.count = 2};
     params.values[0] = channel;
     params.lengths[0] = snprintf(channel, sizeof(channel), "taskq_%s", notifier->pg->schema);
-    params.values[1] = payload;
-    params.lengths[1] = (int)size;
+    params.values[1] = notice->text;
+    params.lengths[1] = (int)notice->size;
     taskq__pg_session_send(notifier->session, TASKQ__PG_SQL_NOTIFY, &params);
     taskq_status status = taskq__pg_session_sync(notifier->session, err);
     status = status == TASKQ_OK ? taskq__pg_session_end(notifier->session, err) : status;
@@ -316,22 +310,24 @@ static uint32_t read_pairs(taskq__pg_notifier *notifier, taskq_ready *out, uint3
 /* Send what is due, and say when the timer is wanted next. */
 static void keep_sending(taskq__pg_notifier *notifier)
 {
-    char payload[PAYLOAD_BYTES];
+    taskq__pg_notice notice;
+    char server[24];
     taskq_error err = TASKQ_ERROR_INIT;
     taskq_status status = be_listening(notifier, &err);
     status = status == TASKQ_OK ? check_alive(notifier, &err) : status;
-    size_t size = 0;
+    bool tells = false;
+    (void)snprintf(server, sizeof(server), "%" PRIx64, (uint64_t)notifier->pg->server);
     pthread_mutex_lock(&notifier->lock);
     disarm(notifier);
     bool due = notifier->sent_at_ms + SEND_EVERY_MS <= taskq__pg_now_ms();
     if (status == TASKQ_OK && due) {
-        size = write_payload(notifier, payload);
+        tells = write_notice(notifier, server, &notice);
     } else if (status == TASKQ_OK && (notifier->note_count > 0 || notifier->any)) {
         arm(notifier, notifier->sent_at_ms + SEND_EVERY_MS);
     }
     pthread_mutex_unlock(&notifier->lock);
-    if (size > 0) {
-        status = send_notes(notifier, payload, size, &err);
+    if (tells) {
+        status = send_notes(notifier, &notice, &err);
     }
     pthread_mutex_lock(&notifier->lock);
     if (status == TASKQ_OK && taskq__pg_session_is_open(notifier->session)) {

@@ -24,6 +24,7 @@ typedef struct taskq__pg {
     char *conninfo;
     char schema[TASKQ__PG_SCHEMA_BYTES_MAX + 1];
     bool pooled;
+    bool half_imported; /* an import into it was cut short: nothing is to be done with it but to go on with that */
 
     int64_t server; /* drawn at open: names this store's batches in the database */
     /* the leader's alone: commit, upkeep, close */
@@ -64,6 +65,7 @@ int taskq__pg_wake_fd(void *self);
 taskq_status taskq__pg_wake_read(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);
 taskq_status taskq__pg_announce(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err);
 uint32_t taskq__pg_figures(void *self, taskq_figure *out, uint32_t max);
+taskq_status taskq__pg_import_look(taskq__pg *pg, taskq_error *err); /* at the opening: is it half imported? */
 taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole, taskq_stage *stage, int64_t *after_id,
                                     uint64_t *done, taskq_error *err);
 taskq_status taskq__pg_import_page(void *self, const taskq_stored_page *page, taskq_error *err);

@@ -17,7 +17,7 @@
 
 /* ---- making and ending ---------------------------------------------------------------------------------------------- */
 
-static taskq__pg_session *new_session(const taskq__pg_session_options *options)
+taskq__pg_session *taskq__pg_session_new(const taskq__pg_session_options *options)
 {
     taskq__pg_session *session = taskq__alloc(options->allocator, sizeof(*session));
     if (session != NULL) {
@@ -50,35 +50,9 @@ taskq_status taskq__pg_session_make(const taskq__pg_session_options *options, ta
         return status;
     }
     PQconninfoFree(given);
-    taskq__pg_session *session = new_session(options);
+    taskq__pg_session *session = taskq__pg_session_new(options);
     if (session == NULL) {
         return taskq__fail_memory(err);
-    }
-    *out = session;
-    return TASKQ_OK;
-}
-
-taskq_status taskq__pg_session_adopt(PGconn *host, const char *schema, const taskq_allocator *allocator,
-                                     taskq__pg_session **out, taskq_error *err)
-{
-    if (PQstatus(host) != CONNECTION_OK || PQpipelineStatus(host) != PQ_PIPELINE_OFF ||
-        (PQtransactionStatus(host) != PQTRANS_IDLE && PQtransactionStatus(host) != PQTRANS_INTRANS)) {
-        return taskq__fail(err, TASKQ_EINVAL, "the connection is not open and between two statements");
-    }
-    const taskq__pg_session_options options = {
-        .conninfo = "", .schema = schema, .role = "host", .pooled = true, .allocator = allocator};
-    taskq__pg_session *session = new_session(&options);
-    if (session == NULL) {
-        return taskq__fail_memory(err);
-    }
-    session->adopted = true;
-    session->adopted_nonblocking = PQisnonblocking(host);
-    session->conn = host;
-    session->generation = 1;
-    if (PQsetnonblocking(host, 1) != 0 || PQenterPipelineMode(host) != 1) {
-        taskq_status status = taskq__pg_fail_libpq(err, "using the connection", PQerrorMessage(host));
-        taskq__pg_session_free(session);
-        return status;
     }
     *out = session;
     return TASKQ_OK;
@@ -91,13 +65,13 @@ void taskq__pg_session_reset(taskq__pg_session *session)
     session->synced = false;
     session->deadline_ms = 0;
     session->failure = (taskq_error)TASKQ_ERROR_INIT;
+    session->sqlstate[0] = '\0';
 }
 
 void taskq__pg_session_drop(taskq__pg_session *session)
 {
     if (session->conn != NULL && session->adopted) {
-        (void)PQexitPipelineMode(session->conn);
-        (void)PQsetnonblocking(session->conn, session->adopted_nonblocking);
+        taskq__pg_session_hand_back(session);
     } else {
         PQfinish(session->conn); /* does not block: the farewell goes out if there is room */
     }
@@ -312,7 +286,9 @@ taskq_status taskq__pg_session_sync(taskq__pg_session *session, taskq_error *err
 {
     if (session->failure.status != TASKQ_OK) {
         taskq_error failure = session->failure;
-        if (session->conn != NULL) {
+        if (session->conn != NULL && session->adopted) {
+            taskq__pg_session_drain(session);
+        } else if (session->conn != NULL) {
             taskq__pg_session_drop(session); /* part of what belongs together is on its way */
         }
         session->failure = (taskq_error)TASKQ_ERROR_INIT;
@@ -434,7 +410,9 @@ static taskq_status refused(taskq__pg_session *session, taskq__pg_entry entry, P
         return taskq__fail(err, TASKQ_EUNAVAIL, "%s", reason.text);
     }
     taskq_status status = taskq__pg_fault(result, entry.doing, err);
-    bool drops = is_of_connection(status, PQresultErrorField(result, PG_DIAG_SQLSTATE));
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool drops = !session->adopted && is_of_connection(status, sqlstate);
+    (void)snprintf(session->sqlstate, sizeof(session->sqlstate), "%s", sqlstate == NULL ? "" : sqlstate);
     PQclear(result);
     if (entry.prepares) {
         session->prepared[entry.which] = false;

@@ -41,11 +41,15 @@ typedef struct taskq__pg_session_options {
 
 /* Makes no connection yet. The options' strings are borrowed as long as the session lives. EINVAL: no connection string. */
 taskq_status taskq__pg_session_make(const taskq__pg_session_options *options, taskq__pg_session **out, taskq_error *err);
-/* A session on the host's own connection, for the time of one call: nothing is prepared or set on it, it is never closed, and free
- * hands it back as it was. EINVAL: it is not idle between two statements, or in pipeline mode. */
+/* A session on the host's own connection, for the time of one call: nothing is prepared or set on it, it is never closed, waits have no
+ * deadline but the host's, and free hands it back as it was. EINVAL: it is not idle between two statements, or in pipeline mode. */
 taskq_status taskq__pg_session_adopt(PGconn *host, const char *schema, const taskq_allocator *allocator,
                                      taskq__pg_session **out, taskq_error *err);
 void taskq__pg_session_free(taskq__pg_session *session); /* NULL is fine */
+/* Adopted, in a transaction: take back what was done since TASKQ__PG_SQL_HOST_SAVE, whatever is under way. */
+taskq_status taskq__pg_session_take_back(taskq__pg_session *session, taskq_error *err);
+/* PostgreSQL's code of the statement that was last refused; "": none. */
+const char *taskq__pg_session_sqlstate(const taskq__pg_session *session);
 
 /* Connected: nothing. Else connect and set up; while the distance from the last failed attempt is not over, EUNAVAIL at once with the
  * reason of that failure. EINVAL: what is there cannot be used (encoding, version). */

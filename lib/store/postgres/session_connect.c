@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { HOSTS_MAX = 64, HOST_BYTES_MAX = 1024 };
+enum { HOSTS_MAX = 64, HOST_BYTES_MAX = 1024, WAIT_MS_MAX = 3600000 };
 
 int64_t taskq__pg_now_ms(void)
 {
@@ -30,7 +30,7 @@ int taskq__pg_wait(int fd, short events, int64_t deadline_ms)
     for (;;) {
         int64_t left = deadline_ms - taskq__pg_now_ms();
         struct pollfd one = {.fd = fd, .events = events};
-        int rc = poll(&one, 1, left > 0 ? (int)left : 0);
+        int rc = poll(&one, 1, left > WAIT_MS_MAX ? WAIT_MS_MAX : left > 0 ? (int)left : 0);
         if (rc > 0) {
             return one.revents;
         }

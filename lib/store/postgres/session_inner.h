@@ -31,12 +31,18 @@ struct taskq__pg_session {
     bool synced;         /* the sync's own answer is to come */
     int64_t deadline_ms; /* of the answers; 0: nothing was synced */
     taskq_error failure; /* of sending; status OK: none */
+    char sqlstate[6];    /* of the statement that was last refused */
 
     int64_t retry_at_ms, retry_ms;
     bool told;                /* that it is out of reach */
     taskq_error last_failure; /* of connecting */
     taskq__rng rng;
 };
+
+taskq__pg_session *taskq__pg_session_new(const taskq__pg_session_options *options); /* NULL: no memory */
+/* An adopted connection: what is under way on it is read to its end. */
+void taskq__pg_session_drain(taskq__pg_session *session);
+void taskq__pg_session_hand_back(taskq__pg_session *session); /* drained, and as it was */
 
 /* Wait until the socket has what is asked for (POLLIN, POLLOUT). 0: the time is over; negative: errno. */
 int taskq__pg_wait(int fd, short events, int64_t deadline_ms);

@@ -9,7 +9,9 @@ const taskq__pg_sql_text taskq__pg_sql_import[TASKQ__PG_SQL_OF_COMMIT - TASKQ__P
                            "SELECT EXISTS (SELECT FROM @jobs), (SELECT value FROM @meta WHERE name = 'import_mark'), "
                            "(SELECT value FROM @meta WHERE name = 'import_stage'), "
                            "(SELECT value FROM @meta WHERE name = 'import_id'), "
-                           "(SELECT value FROM @meta WHERE name = 'import_done')"},
+                           "(SELECT value FROM @meta WHERE name = 'import_done'), "
+                           "EXISTS (SELECT FROM @batches WHERE at >= (SELECT value FROM @meta WHERE name = 'import_at')), "
+                           "@now_ms()"},
     AT(IMPORT_IDS) = {"import_ids", "SELECT setval('@job_ids', greatest($1::bigint, 1), $1::bigint > 0)"},
     AT(IMPORT_MARK) = {"import_mark", "INSERT INTO @meta (name, value) SELECT * FROM unnest($1::text[], $2::bigint[]) "
                                       "ON CONFLICT (name) DO UPDATE SET value = excluded.value"},

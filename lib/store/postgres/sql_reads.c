@@ -107,4 +107,9 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
          "FROM pg_replication_slots WHERE age(xmin) > 100000) w WHERE w.age >= $1::bigint ORDER BY w.age DESC LIMIT 1"},
     AT(DEAD_ROWS) = {"dead_rows", "SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_all_tables "
                                   "WHERE schemaname = $1::text"},
+    /* In a transaction of the host's. A savepoint of the host's of that name is covered meanwhile, and there again after. */
+    AT(HOST_SAVE) = {"host_save", "SAVEPOINT taskq_host"},
+    AT(HOST_BACK) = {"host_back", "ROLLBACK TO SAVEPOINT taskq_host"},
+    AT(HOST_RELEASE) = {"host_release", "RELEASE SAVEPOINT taskq_host"},
+    AT(HOST_VERSION) = {"host_version", "SELECT value FROM @meta WHERE name = 'schema'"},
 };

@@ -50,7 +50,7 @@ typedef struct taskq__pg_asked {
 } taskq__pg_asked;
 
 struct taskq__pg_unit {
-    taskq__pg *pg;
+    taskq__pg *pg; /* NULL in a transaction of the host's, where there are neither claims nor walks */
     taskq__pg_session *session;
     taskq_batch *batch;
     taskq_arena *arena; /* the batch's */
@@ -89,6 +89,10 @@ taskq__pg_touch *taskq__pg_touch_look(const taskq__pg_unit *unit, int64_t id); /
 /* All texts of a job into an arena; false: no memory. */
 bool taskq__pg_job_copy(taskq_arena *arena, const taskq_job *from, taskq_job *to);
 int taskq__pg_by_id(const void *left, const void *right); /* for qsort of int64_t */
+
+/* ---- decide.c: the first round trips, then the ops in their order. Outcomes are filled in by the second alone. */
+taskq_status taskq__pg_unit_look(taskq__pg_unit *unit, taskq_error *err);
+taskq_status taskq__pg_unit_decide(taskq__pg_unit *unit, taskq_error *err);
 
 /* ---- moves.c: what the state machine decided, in memory. `poll`: of the claim that made the lease, else empty. */
 bool taskq__pg_move(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_event *event, const taskq_move *move,

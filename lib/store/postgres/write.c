@@ -260,12 +260,9 @@ taskq_status taskq__pg_write_note(taskq__pg_unit *unit, int64_t number, bool wit
     if (params.failed) {
         return taskq__pg_fail_arena(err);
     }
-    taskq_status status = TASKQ_OK;
     if (counts) {
-        status = taskq__pg_ask(unit, with_row ? TASKQ__PG_SQL_BATCH_COUNT : TASKQ__PG_SQL_BATCH_COUNT_ONLY, &params,
-                               NULL, NULL, err);
-    } else if (with_row) {
-        status = taskq__pg_ask(unit, TASKQ__PG_SQL_BATCH_NOTE, &note, NULL, NULL, err);
+        return taskq__pg_ask(unit, with_row ? TASKQ__PG_SQL_BATCH_COUNT : TASKQ__PG_SQL_BATCH_COUNT_ONLY, &params, NULL,
+                             NULL, err);
     }
-    return status == TASKQ_OK ? taskq__pg_ask(unit, TASKQ__PG_SQL_COMMIT, NULL, NULL, NULL, err) : status;
+    return with_row ? taskq__pg_ask(unit, TASKQ__PG_SQL_BATCH_NOTE, &note, NULL, NULL, err) : TASKQ_OK;
 }

@@ -146,6 +146,7 @@ static int by_name(const void *left, const void *right)
 
 static taskq_status write_queues(taskq__pg_unit *unit, taskq_error *err)
 {
+    taskq__pg_floors *floors = unit->pg == NULL ? NULL : unit->pg->floors;
     uint64_t generation = taskq__pg_session_generation(unit->session);
     taskq__named **sorted = taskq_arena_alloc(unit->arena, unit->places.count * sizeof(taskq__named *));
     uint32_t count = 0;
@@ -153,7 +154,7 @@ static taskq_status write_queues(taskq__pg_unit *unit, taskq_error *err)
         return taskq__pg_fail_arena(err);
     }
     for (taskq__named *place = unit->places.first; place != NULL; place = place->next) {
-        if (place->pause || (place->make && !taskq__pg_queue_known(unit->pg->floors, generation, place->queue))) {
+        if (place->pause || (place->make && !taskq__pg_queue_known(floors, generation, place->queue))) {
             sorted[count++] = place;
         }
     }

@@ -11,7 +11,6 @@
 #include "store/sqlite/batch.h"
 
 #include "core/fail.h"
-#include "core/sized.h"
 #include "core/jobs.h"
 #include "core/request.h"
 #include "store/sqlite/fault.h"
@@ -334,23 +333,6 @@ static void count_report(taskq__loan *loan, const taskq_report *report)
     loan->reported[tally->reported_count++] = report->id;
 }
 
-static taskq_status check_report(taskq_report *report, taskq_error *err)
-{
-    taskq_status status = taskq__sized_both(report, TASKQ__SIZED_END(taskq_report, job), sizeof(*report), err);
-    if (status != TASKQ_OK) {
-        return status;
-    }
-    report->job = NULL;
-    report->status = taskq__report_check(report, false);
-    if (report->status == TASKQ_EINVAL) {
-        return taskq__fail(
-            err, TASKQ_EINVAL,
-            "the report has no version of a lease, a retry_in_ms out of its range, or no JSON for its outcome");
-    }
-    return report->status == TASKQ_OK ? TASKQ_OK
-                                      : taskq__fail(err, report->status, "there is no job %lld", (long long)report->id);
-}
-
 taskq_status taskq_sqlite_complete(taskq_store *store, taskq_report *report, taskq_error *err)
 {
     taskq__db *db = NULL;
@@ -360,7 +342,7 @@ taskq_status taskq_sqlite_complete(taskq_store *store, taskq_report *report, tas
         status = look(db, err);
     }
     if (status == TASKQ_OK) {
-        status = check_report(report, err);
+        status = taskq__report_begin(report, err);
     }
     if (status != TASKQ_OK) {
         return status;
