@@ -206,8 +206,26 @@ START_TEST(a_storm_of_opposite_orders_meets_no_deadlock)
 }
 END_TEST
 
+START_TEST(what_another_server_has_enqueued_is_found_without_being_told)
+{
+    for (int round = 1; round <= 20; round++) {
+        for (int i = 1; i >= 0; i--) { /* by its own claim, and then one that stands before what that one took */
+            batch_begin(&servers[i].batch);
+            batch_enqueue(&servers[i].batch, 1, NULL, NULL);
+            servers[i].batch.jobs[0].priority = i == 0 ? round : 0;
+            ck_assert_int_eq(batch_run(&servers[i].batch, servers[i].store), TASKQ_OK);
+            batch_begin(&servers[1].batch);
+            batch_claim(&servers[1].batch, 1);
+            ck_assert_int_eq(batch_run(&servers[1].batch, servers[1].store), TASKQ_OK);
+            ck_assert_uint_eq(servers[1].batch.claim.job_count, 1);
+        }
+    }
+}
+END_TEST
+
 TASKQ_TESTS_WITH(setup, teardown, each_of_10000_jobs_is_claimed_once_by_four_servers,
                  each_of_10000_lost_leases_is_moved_once_by_four_sweeps,
                  four_servers_that_take_the_same_unique_keys_make_one_job_each,
                  four_servers_that_are_given_the_same_request_make_one_job_each,
-                 a_storm_of_opposite_orders_meets_no_deadlock)
+                 a_storm_of_opposite_orders_meets_no_deadlock,
+                 what_another_server_has_enqueued_is_found_without_being_told)

@@ -14,6 +14,8 @@ typedef struct taskq__pg_candidate {
 typedef struct taskq__pg_shape {
     const taskq_claim *like;            /* the first of those that ask for these queues and types */
     uint32_t limit;                     /* of all of them */
+    uint32_t claims;                    /* how many they are */
+    bool floored;                       /* some range was not read from its beginning */
     taskq__pg_candidate *found, *local; /* in the database, ready before this batch; made ready by it */
     uint32_t found_count, found_at, local_count, local_at;
 } taskq__pg_shape;

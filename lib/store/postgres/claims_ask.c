@@ -92,6 +92,7 @@ bool taskq__pg_claim_shapes(taskq__pg_unit *unit)
         }
         c->shape = shape_for(unit, c->claim);
         c->shape->limit += c->claim->limit;
+        c->shape->claims++;
     }
     add_what_others_take(unit);
     return true;
@@ -135,11 +136,18 @@ static bool is_named_before(const taskq_text *names, uint32_t i)
     return false;
 }
 
+static taskq__pg_floor floor_for(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq_text queue, taskq_text type)
+{
+    taskq__pg_floor floor = taskq__pg_floor_of(unit->pg->floors, queue, type);
+    shape->floored = shape->floored || !taskq__pg_floor_is_beginning(&floor);
+    return floor;
+}
+
 static taskq_status ask_one(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq_error *err)
 {
     const taskq_claim *like = shape->like;
     taskq_text type = like->type_count == 0 ? (taskq_text){NULL, 0} : like->types[0];
-    taskq__pg_floor floor = taskq__pg_floor_of(unit->pg->floors, like->queues[0], type);
+    taskq__pg_floor floor = floor_for(unit, shape, like->queues[0], type);
     taskq__pg_params params;
     taskq__pg_params_init(&params, unit->arena);
     taskq__pg_param_text(&params, like->queues[0]);
@@ -155,10 +163,11 @@ static taskq_status ask_one(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq_
                          &params, take_found, shape, err);
 }
 
-static void add_head(taskq__pg_unit *unit, taskq__pg_params *params, uint32_t place, taskq_text queue,
+static void add_head(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq__pg_params *params, uint32_t place,
                      const taskq_text *type)
 {
-    taskq__pg_floor floor = taskq__pg_floor_of(unit->pg->floors, queue, type == NULL ? (taskq_text){NULL, 0} : *type);
+    const taskq_text queue = shape->like->queues[place];
+    taskq__pg_floor floor = floor_for(unit, shape, queue, type == NULL ? (taskq_text){NULL, 0} : *type);
     taskq__pg_row_int(params, place);
     taskq__pg_row_text(params, queue);
     if (type != NULL) {
@@ -184,11 +193,11 @@ static taskq_status ask_many(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq
             continue;
         }
         if (!typed) {
-            add_head(unit, &params, i, like->queues[i], NULL);
+            add_head(unit, shape, &params, i, NULL);
         }
         for (uint32_t k = 0; k < like->type_count; k++) {
             if (!is_named_before(like->types, k)) {
-                add_head(unit, &params, i, like->queues[i], &like->types[k]);
+                add_head(unit, shape, &params, i, &like->types[k]);
             }
         }
     }
@@ -207,4 +216,28 @@ taskq_status taskq__pg_shape_ask(taskq__pg_unit *unit, taskq__pg_shape *shape, t
         return said_open(unit, like->queues[0]) < 0 ? TASKQ_OK : ask_one(unit, shape, err);
     }
     return ask_many(unit, shape, err);
+}
+
+taskq_status taskq__pg_claims_again(taskq__pg_unit *unit, taskq_error *err)
+{
+    taskq__pg_shape *shapes = unit->shapes;
+    bool short_of_jobs = false;
+    for (uint32_t i = 0; i < unit->shape_count; i++) {
+        short_of_jobs = short_of_jobs || (shapes[i].floored && shapes[i].found_count < shapes[i].claims);
+    }
+    if (!short_of_jobs || !taskq__pg_floors_again(unit->pg->floors)) {
+        return TASKQ_OK;
+    }
+    int64_t began_ms = taskq__pg_now_ms();
+    taskq_status status = TASKQ_OK;
+    for (uint32_t i = 0; i < unit->shape_count && status == TASKQ_OK; i++) {
+        if (shapes[i].floored && shapes[i].found_count < shapes[i].claims) {
+            shapes[i].floored = false;
+            shapes[i].found_count = 0; /* those come again: what we have locked ourselves is not passed over */
+            status = taskq__pg_shape_ask(unit, &shapes[i], err);
+        }
+    }
+    status = status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
+    taskq__pg_floors_took(unit->pg->floors, taskq__pg_now_ms() - began_ms);
+    return status;
 }

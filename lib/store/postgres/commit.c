@@ -51,6 +51,7 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
     if (from_start) {
         taskq__pg_floors_took(floors, taskq__pg_now_ms() - began_ms);
     }
+    status = status == TASKQ_OK ? taskq__pg_claims_again(unit, err) : status;
     if (status == TASKQ_OK) {
         c->decided++;
         status = taskq__pg_unit_decide(unit, err);
@@ -192,9 +193,10 @@ taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err)
     taskq_status status = TASKQ_EUNAVAIL;
     batch->culprit = batch->count;
     if (c.pg->half_imported) {
-        return taskq__fail(err, TASKQ_ESTORE,
-                           "the import into schema %s is not complete: go on with it (taskq-server --import), or drop the schema",
-                           c.pg->schema);
+        return taskq__fail(
+            err, TASKQ_ESTORE,
+            "the import into schema %s is not complete: go on with it (taskq-server --import), or drop the schema",
+            c.pg->schema);
     }
     for (int tries = 0; tries < 2 && status == TASKQ_EUNAVAIL; tries++) {
         bool was_open = taskq__pg_session_is_open(c.pg->committer);

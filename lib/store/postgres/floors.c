@@ -17,6 +17,7 @@ enum {
     QUEUES_ROOM = 1024,
     DROP_MS = 1000,
     DROP_SHARE = 20, /* a look from the beginning takes at most that part of the time */
+    CHEAP_MS = 10,   /* such a look is not counted */
     SWEEP_DROP_MS = 60000
 };
 
@@ -28,7 +29,7 @@ typedef struct place {
 struct taskq__pg_floors {
     taskq_allocator allocator;
     place places[ROOM];
-    int64_t dropped_at_ms, took_ms;
+    int64_t dropped_at_ms, took_ms, last_took_ms;
     bool woken; /* by others' news, since they were dropped */
     int64_t sweeps[TASKQ__PG_SWEEP_COUNT], swept_at_ms;
     uint64_t queues[QUEUES_ROOM], generation;
@@ -123,7 +124,31 @@ void taskq__pg_floors_drop(taskq__pg_floors *floors)
 
 void taskq__pg_floors_took(taskq__pg_floors *floors, int64_t ms)
 {
-    floors->took_ms = ms;
+    /* The shorter of the last two: one may have waited for a lock, or for a processor. */
+    floors->took_ms = ms < floors->last_took_ms ? ms : floors->last_took_ms;
+    floors->last_took_ms = ms;
+}
+
+static void drop_claims(taskq__pg_floors *floors)
+{
+    floors->woken = false;
+    memset(floors->places, 0, sizeof(floors->places));
+    floors->dropped_at_ms = taskq__pg_now_ms();
+}
+
+bool taskq__pg_floors_again(taskq__pg_floors *floors)
+{
+    int64_t since_ms = taskq__pg_now_ms() - floors->dropped_at_ms;
+    if (floors->took_ms > CHEAP_MS && since_ms < floors->took_ms * DROP_SHARE) {
+        return false;
+    }
+    drop_claims(floors);
+    return true;
+}
+
+bool taskq__pg_floor_is_beginning(const taskq__pg_floor *floor)
+{
+    return compare(floor, &beginning) == 0;
 }
 
 bool taskq__pg_floors_due(taskq__pg_floors *floors)
@@ -133,9 +158,7 @@ bool taskq__pg_floors_due(taskq__pg_floors *floors)
     if (since_ms < least_ms || (since_ms < DROP_MS && !floors->woken)) {
         return false;
     }
-    floors->woken = false;
-    memset(floors->places, 0, sizeof(floors->places));
-    floors->dropped_at_ms = taskq__pg_now_ms();
+    drop_claims(floors);
     return true;
 }
 

@@ -20,10 +20,14 @@ taskq__pg_floor taskq__pg_floor_of(taskq__pg_floors *floors, taskq_text queue, t
 void taskq__pg_floor_raise(taskq__pg_floors *floors, taskq_text queue, taskq_text type, taskq__pg_floor at);
 /* A job is, or may be, ready at that key. */
 void taskq__pg_floor_lower(taskq__pg_floors *floors, taskq_text queue, taskq_text type, taskq__pg_floor at);
+bool taskq__pg_floor_is_beginning(const taskq__pg_floor *floor);
 void taskq__pg_floors_drop(taskq__pg_floors *floors); /* begin at the beginning everywhere */
 /* A claim that began at the beginning took so long: they are dropped again not before many times that, and about once a second. */
 void taskq__pg_floors_took(taskq__pg_floors *floors, int64_t ms);
 bool taskq__pg_floors_due(taskq__pg_floors *floors); /* true: they were just dropped */
+/* A claim that began at a floor came out with nothing: true: they were just dropped, let it look from the beginning. What another server has
+ * acknowledged is then found, though its notification is still under way. False where such a look is dear: once in a while, then. */
+bool taskq__pg_floors_again(taskq__pg_floors *floors);
 /* Others made something ready: floors of it are dropped, all of them where too much came. */
 void taskq__pg_floors_hear(taskq__pg_floors *floors, taskq__pg_news *news);
 

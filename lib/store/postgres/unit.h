@@ -121,6 +121,8 @@ taskq_status taskq__pg_enqueues_ask(taskq__pg_unit *unit, taskq_error *err);
 taskq_status taskq__pg_enqueues_follow(taskq__pg_unit *unit, taskq_error *err);
 taskq_status taskq__pg_enqueue_op(taskq__pg_unit *unit, uint32_t index, taskq_error *err);
 taskq_status taskq__pg_claims_ask(taskq__pg_unit *unit, taskq_error *err);
+/* After the round trip: those that came out with less than they are look from the beginning, in a round trip more. */
+taskq_status taskq__pg_claims_again(taskq__pg_unit *unit, taskq_error *err);
 taskq_status taskq__pg_claims_pick(taskq__pg_unit *unit, taskq_error *err);
 taskq_status taskq__pg_claims_lease(taskq__pg_unit *unit, taskq_error *err);
 void taskq__pg_claims_committed(taskq__pg_unit *unit); /* floors rise */
