@@ -135,7 +135,21 @@ static int read_keys(taskq__conn *conn, taskq_text after_key, taskq_arena *arena
     return taskq__cmd_end(&cmd);
 }
 
-/* Whatever changes a store changes one of these. */
+/* Whatever changes a store changes one of these numbers. The order of the rows is the table's own, so the marks are added up. */
+static int read_marks(taskq__conn *conn, uint64_t *mark)
+{
+    enum { COLUMNS = 4 };
+    taskq__cmd cmd = taskq__cmd_of(conn, TASKQ__SQL_EXPORT_MARKS);
+    while (taskq__cmd_row(&cmd)) {
+        uint64_t row = 0;
+        for (int column = 0; column < COLUMNS; column++) {
+            row = taskq__mix64(row ^ (uint64_t)taskq__cmd_column(&cmd, column));
+        }
+        *mark += row;
+    }
+    return taskq__cmd_end(&cmd);
+}
+
 static int read_whole(taskq__conn *conn, taskq_stored_whole *out)
 {
     taskq__cmd id = taskq__cmd_of(conn, TASKQ__SQL_META_READ);
@@ -153,7 +167,8 @@ static int read_whole(taskq__conn *conn, taskq_stored_whole *out)
         out->jobs += n;
         out->mark = taskq__mix64(out->mark ^ (uint64_t)n);
     }
-    return taskq__cmd_end(&counts);
+    rc = taskq__cmd_end(&counts);
+    return rc == SQLITE_OK ? read_marks(conn, &out->mark) : rc;
 }
 
 /* ---- the slots --------------------------------------------------------------------------------------------------------- */

@@ -83,6 +83,7 @@ typedef enum taskq__sql {
     TASKQ__SQL_EXPORT_ATTEMPTS,
     TASKQ__SQL_EXPORT_KEYS,
     TASKQ__SQL_EXPORT_COUNTS,
+    TASKQ__SQL_EXPORT_MARKS,
     TASKQ__SQL_COUNT
 } taskq__sql;
 

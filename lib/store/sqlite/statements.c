@@ -142,6 +142,11 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
         "ORDER BY version"),
     SQL(EXPORT_KEYS, R, "SELECT key, digest, expires_at, jobs FROM @keys WHERE key > ?1 ORDER BY key LIMIT ?2"),
     SQL(EXPORT_COUNTS, R, "SELECT n FROM @counters WHERE queue > ?1 ORDER BY queue, state"),
+    /* Reports, claims and cancels change a job's first three numbers, heartbeats the fourth. */
+    SQL(EXPORT_MARKS, R,
+        "SELECT id, version, cancel_requested, lease_due FROM @jobs UNION ALL SELECT n, paused, 0, 0 FROM "
+        "(SELECT row_number() OVER (ORDER BY name) AS n, paused FROM @queues) "
+        "UNION ALL SELECT count(*), max(expires_at), 0, 0 FROM @keys"),
 };
 
 const taskq__sql_text *taskq__sql_at(taskq__sql which)
