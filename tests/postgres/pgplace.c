@@ -50,7 +50,7 @@ void place_teardown(void)
     taskq__arena_free(place.arena);
 }
 
-static PGresult *run(const char *format, va_list values)
+static TASKQ_PRINTF(1, 0) PGresult *run(const char *format, va_list values)
 {
     char text[2048];
     PGresult *result = NULL;
