@@ -86,8 +86,7 @@ TASKQ_API taskq_status taskq_postgres_enqueue(struct pg_conn *connection, const 
  * The rules are those of taskq_postgres_enqueue. The job's row is locked until the transaction ends, and heartbeats of the job wait for it:
  * so this comes last, right before the commit.
  * The status is the report's, too. ENOTFOUND, ESTALE: the lease is lost, the job is another's; EEXISTS: this very report was
- * counted by an earlier transaction, its effect is there. In these three cases roll back. (ENOTFOUND is also a schema that is not there:
- * report->status is OK then.) */
+ * counted by an earlier transaction, its effect is there. In these three cases roll back. */
 TASKQ_API taskq_status taskq_postgres_complete(struct pg_conn *connection, const taskq_postgres_options *store,
                                                taskq_report *report, taskq_error *err);
 

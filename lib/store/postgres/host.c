@@ -187,8 +187,9 @@ static taskq_status try_once(calling *call, bool *taken, taskq_error *err)
                              call->schema, PQdb(taskq__pg_session_conn(call->session)));
     }
     if (call->saved && taskq__pg_session_is_open(call->session)) {
-        taskq_status back = taskq__pg_session_take_back(call->session, status == TASKQ_OK ? &reason : NULL);
-        status = status == TASKQ_OK ? back : status;
+        taskq_status back = taskq__pg_session_take_back(call->session, &reason); /* OK: the reason stays */
+        status = back == TASKQ_OK ? status : back;
+        *taken = *taken && back == TASKQ_OK;
     }
     taskq__pg_unit_clear(&unit);
     return status == TASKQ_OK ? TASKQ_OK : taskq__fail(err, status, "%s", reason.text);
@@ -283,6 +284,7 @@ taskq_status taskq_postgres_complete(struct pg_conn *connection, const taskq_pos
     taskq_op op = {.kind = TASKQ_OP_SETTLE, .in = {.events = &event}, .count = 1, .arena = NULL};
     status = run(connection, &call, &op, err);
     if (status != TASKQ_OK) {
+        report->status = status;
         return status;
     }
     if (event.status == TASKQ_OK && event.repeated) {

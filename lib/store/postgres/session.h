@@ -46,7 +46,7 @@ taskq_status taskq__pg_session_make(const taskq__pg_session_options *options, ta
 taskq_status taskq__pg_session_adopt(PGconn *host, const char *schema, const taskq_allocator *allocator,
                                      taskq__pg_session **out, taskq_error *err);
 void taskq__pg_session_free(taskq__pg_session *session); /* NULL is fine */
-/* Adopted, in a transaction: take back what was done since TASKQ__PG_SQL_HOST_SAVE, whatever is under way. */
+/* Adopted and open, in a transaction: take back what was done since TASKQ__PG_SQL_HOST_SAVE, whatever is under way. */
 taskq_status taskq__pg_session_take_back(taskq__pg_session *session, taskq_error *err);
 /* PostgreSQL's code of the statement that was last refused; "": none. */
 const char *taskq__pg_session_sqlstate(const taskq__pg_session *session);

@@ -65,15 +65,22 @@ void taskq__pg_session_hand_back(taskq__pg_session *session)
     (void)PQsetnonblocking(session->conn, session->adopted_nonblocking);
 }
 
+/* Not by way of the session's own: where there is no memory for anything else, this is done nevertheless. */
 taskq_status taskq__pg_session_take_back(taskq__pg_session *session, taskq_error *err)
 {
-    if (session->conn != NULL) {
-        taskq__pg_session_drain(session);
+    PGconn *conn = session->conn;
+    taskq_status status = TASKQ_OK;
+    taskq__pg_session_drain(session);
+    (void)PQexitPipelineMode(conn);
+    PGresult *result = PQexec(conn, "ROLLBACK TO SAVEPOINT taskq_host; RELEASE SAVEPOINT taskq_host");
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        taskq_error reason = TASKQ_ERROR_INIT;
+        (void)taskq__pg_fail_libpq(&reason, "taking back", PQerrorMessage(conn));
+        status = taskq__fail(err, TASKQ_EUNAVAIL, "the transaction can only be rolled back: %s", reason.text);
     }
-    taskq__pg_session_send(session, TASKQ__PG_SQL_HOST_BACK, NULL);
-    taskq__pg_session_send(session, TASKQ__PG_SQL_HOST_RELEASE, NULL);
-    taskq_status status = taskq__pg_session_sync(session, err);
-    return status == TASKQ_OK ? taskq__pg_session_end(session, err) : status;
+    PQclear(result);
+    (void)PQenterPipelineMode(conn);
+    return status;
 }
 
 const char *taskq__pg_session_sqlstate(const taskq__pg_session *session)

@@ -29,7 +29,6 @@ typedef enum taskq__pg_sql {
     TASKQ__PG_SQL_HELD_SNAPSHOT,
     TASKQ__PG_SQL_DEAD_ROWS,
     TASKQ__PG_SQL_HOST_SAVE,
-    TASKQ__PG_SQL_HOST_BACK,
     TASKQ__PG_SQL_HOST_RELEASE,
     TASKQ__PG_SQL_HOST_VERSION,
     TASKQ__PG_SQL_OF_IMPORT, /* not a statement: here begin those of sql_import.c */

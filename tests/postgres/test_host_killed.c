@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* The process is killed between any two steps of a host's transaction: its rows and the jobs agree nevertheless. */
+#include "pghost.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int64_t job_id, job_version;
+
+static void setup(void)
+{
+    place_setup();
+    taskq_store *store = place_open();
+    host_make_orders();
+    job_id = running_job(store, &job_version);
+    taskq_store_close(store);
+}
+
+/* ---- the child: goes on until the step after which it is to be killed, tells so, and waits for it ------------------------ */
+
+static int kill_after, tell;
+
+static void step(int which)
+{
+    if (which == kill_after) {
+        char done = '.';
+        (void)!write(tell, &done, 1);
+        for (;;) {
+            (void)pause();
+        }
+    }
+}
+
+/* A job that runs becomes an order, and an order that is made wants a mail: one transaction. */
+enum { BEGUN, ORDERED, ENQUEUED, ORDERED_MORE, COMPLETED, ENDED, STEPS };
+
+static void live(bool commits)
+{
+    pghost host;
+    host_open(&host);
+    host_run(&host, "BEGIN");
+    step(BEGUN);
+    host_run(&host, "INSERT INTO @orders VALUES (1)");
+    step(ORDERED);
+    ck_ok(host_enqueue(&host, "key", "again", NULL, NULL));
+    step(ENQUEUED);
+    host_run(&host, "INSERT INTO @orders VALUES (2)");
+    step(ORDERED_MORE);
+    ck_ok(host_complete(&host, job_id, job_version));
+    step(COMPLETED);
+    host_run(&host, commits ? "COMMIT" : "ROLLBACK");
+    step(ENDED);
+}
+
+/* The server has seen the child's end. */
+static void await_end(void)
+{
+    place_await(0, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'a host'");
+}
+
+static void die_after(int which, bool commits)
+{
+    int ends[2];
+    char done;
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        kill_after = which;
+        tell = ends[1];
+        live(commits);
+        _exit(1);
+    }
+    (void)close(ends[1]);
+    ck_assert_int_eq(read(ends[0], &done, 1), 1);
+    ck_assert_int_eq(kill(child, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    (void)close(ends[0]);
+    await_end();
+}
+
+/* Both orders, the mail and the end of the job; or none of them, and the job still runs. */
+static void assert_whole(bool happened)
+{
+    ck_assert_int_eq(count_orders(), happened ? 2 : 0);
+    ck_assert_int_eq(count_jobs(), happened ? 2 : 1);
+    ck_assert_int_eq(place_number("SELECT count(*) FROM @jobs WHERE type = 'mail'"), happened);
+    ck_assert_int_eq(place_number("SELECT count(*) FROM @keys"), happened);
+    ck_assert_int_eq(place_number("SELECT count(*) FROM @attempts"), happened);
+    ck_assert_int_eq(place_number("SELECT state FROM @jobs WHERE id = %lld", (long long)job_id),
+                     happened ? TASKQ_STATE_SUCCEEDED : TASKQ_STATE_RUNNING);
+}
+
+START_TEST(a_kill_before_the_commit_leaves_nothing)
+{
+    die_after(_i, true);
+    assert_whole(false);
+}
+END_TEST
+
+START_TEST(a_kill_after_the_commit_leaves_everything)
+{
+    die_after(ENDED, true);
+    assert_whole(true);
+}
+END_TEST
+
+START_TEST(a_kill_around_a_rollback_leaves_nothing)
+{
+    die_after(_i, false);
+    assert_whole(false);
+}
+END_TEST
+
+/* Who does not know whether it was done does it again. */
+START_TEST(what_a_killed_process_may_have_done_is_done_once_by_the_next)
+{
+    pghost host;
+    bool made = false, committed = _i == ENDED;
+    die_after(_i, true);
+    host_open(&host);
+    host_run(&host, "BEGIN");
+    host_run(&host, "INSERT INTO @orders VALUES (1)");
+    ck_ok(host_enqueue(&host, "key", "again", NULL, &made));
+    host_run(&host, "INSERT INTO @orders VALUES (2)");
+    taskq_status status = host_complete(&host, job_id, job_version);
+    ck_assert_int_eq(status, committed ? TASKQ_EEXISTS : TASKQ_OK);
+    host_run(&host, status == TASKQ_OK ? "COMMIT" : "ROLLBACK");
+    host_close(&host);
+    assert_whole(true);
+}
+END_TEST
+
+/* ---- at any moment, in the middle of a step too ------------------------------------------------------------------------ */
+
+static void transact_for_ever(int out)
+{
+    pghost host;
+    host_open(&host);
+    for (int64_t i = 1;; i++) {
+        host_run(&host, "BEGIN");
+        host_run(&host, "INSERT INTO @orders VALUES (1)");
+        ck_ok(host_enqueue(&host, NULL, NULL, NULL, NULL));
+        bool commits = i % 4 != 0;
+        host_run(&host, commits ? "COMMIT" : "ROLLBACK");
+        if (commits && write(out, "+", 1) != 1) {
+            _exit(1);
+        }
+    }
+}
+
+START_TEST(a_kill_at_any_moment_leaves_as_many_orders_as_mails)
+{
+    enum { ROUNDS = 10 };
+    int64_t told = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        int ends[2];
+        char some[64];
+        ck_assert_int_eq(pipe(ends), 0);
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+            (void)close(ends[0]);
+            transact_for_ever(ends[1]);
+        }
+        (void)close(ends[1]);
+        for (int i = 0; i <= 5 * round; i++) {
+            ssize_t got = read(ends[0], some, sizeof(some));
+            ck_assert_int_gt(got, 0);
+            told += got;
+        }
+        ck_assert_int_eq(kill(child, SIGKILL), 0);
+        ck_assert_int_eq(waitpid(child, NULL, 0), child);
+        for (ssize_t got; (got = read(ends[0], some, sizeof(some))) > 0;) {
+            told += got;
+        }
+        (void)close(ends[0]);
+        await_end();
+        int64_t orders = count_orders();
+        ck_assert_int_eq(count_jobs(), orders + 1); /* and the one that was there before */
+        ck_assert_int_ge(orders, told);
+        ck_assert_int_le(orders, told + 1 + round);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create(__FILE__);
+    const struct {
+        const TTest *test;
+        int count;
+    } tests[] = {
+        {a_kill_before_the_commit_leaves_nothing, ENDED},
+        {a_kill_after_the_commit_leaves_everything, 1},
+        {a_kill_around_a_rollback_leaves_nothing, STEPS},
+        {what_a_killed_process_may_have_done_is_done_once_by_the_next, STEPS},
+        {a_kill_at_any_moment_leaves_as_many_orders_as_mails, 1},
+    };
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        TCase *one = tcase_create(tests[i].test->name);
+        tcase_set_timeout(one, TASKQ_TESTS_TIMEOUT_SECONDS);
+        tcase_add_checked_fixture(one, setup, place_teardown);
+        tcase_add_loop_test(one, tests[i].test, 0, tests[i].count);
+        suite_add_tcase(suite, one);
+    }
+    return taskq_check_run(suite);
+}
