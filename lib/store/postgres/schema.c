@@ -8,6 +8,7 @@
 
 #include "core/buf.h"
 #include "core/fail.h"
+#include "store/postgres/session_inner.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -286,7 +287,7 @@ taskq_status taskq__pg_schema_ready(taskq__pg_session *session, const char *sche
     taskq_error reason = TASKQ_ERROR_INIT;
     taskq__buf text;
     found there;
-    taskq__buf_init(&text, NULL, SQL_BYTES_MAX);
+    taskq__buf_init(&text, &session->allocator, SQL_BYTES_MAX);
     taskq_status status = TASKQ_EBUSY;
     for (int tries = 0; status == TASKQ_EBUSY && tries < BUSY_TRIES; tries++) {
         reason = (taskq_error)TASKQ_ERROR_INIT;
