@@ -10,6 +10,8 @@ import time
 import unittest
 import urllib.request
 
+from postgres import Postgres
+
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("TASKQ_BUILD_ROOT", HERE.parent / "build"))
 # A TASKQ_... variable of whoever runs the tests would be an option of our programs.
@@ -129,6 +131,14 @@ class Examples(unittest.TestCase):
         ended = run(BUILD / "examples/example-transactional_enqueue", self.folder.name + "/jobs.db")
         self.assertEqual(0, ended.returncode, ended.stderr)
         self.assertEqual("order 1: 1 mail\n", ended.stdout)
+
+    def test_an_order_and_its_mail_hold_together_in_postgresql(self):
+        program = BUILD / "examples/example-transactional_enqueue_postgres"
+        if not program.exists():
+            self.skipTest("the store is not built")
+        with Postgres() as postgres:
+            ended = run(program, postgres.url())
+        self.assertEqual((0, "order 1: 1 mail\n", ""), (ended.returncode, ended.stdout, ended.stderr))
 
     def test_a_host_with_a_web_server_of_its_own_serves_the_api_beside_it(self):
         program = BUILD / "examples/example-embed_beside_civetweb"

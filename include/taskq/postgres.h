@@ -6,7 +6,7 @@
  * database's locks and each job's version; no scheduler knows of the others but through notifications, which only make waiting
  * shorter. Lost connections are made again; while there is none, calls fail with EUNAVAIL and nothing has happened.
  * What is acknowledged is as durable as the server's synchronous_commit says.
- * Threads: see <taskq/store.h>. Link taskq-postgres beside taskq or taskq-scheduler.
+ * Threads: see <taskq/store.h>. Link taskq-postgres beside taskq or taskq-scheduler; alone for transactions of your own.
  */
 #ifndef TASKQ_POSTGRES_H
 #define TASKQ_POSTGRES_H

@@ -99,6 +99,17 @@ def the_umbrella_serves_both(at):
     run(at.build("consumer_worker", "taskq"), env=at.environment)
 
 
+def a_producer_in_its_own_transactions_needs_the_postgresql_store_alone(at):
+    if "taskq-postgres" not in at.all_libraries():
+        return
+    program = at.prefix / "consumer_producer"
+    run("cc", *WARNINGS, HERE / "consumer_producer.c", "-o", program, *at.flags("--cflags", "--libs", "taskq-postgres"),
+        *run("pkg-config", "--cflags", "--libs", "libpq").split())
+    assert [needed for needed in at.needed(program) if "taskq" in needed] == ["libtaskq-postgres.so.0"]
+    said = run(program, env=at.environment)
+    assert "invalid, there is no connection" in said and "wants taskq or taskq-scheduler" in said, said
+
+
 def a_worker_needs_nothing_of_the_scheduler_half(at):
     program = at.build("consumer_worker", "taskq-worker")
     for path in (program, at.libraries / "libtaskq-worker.so"):
@@ -210,6 +221,7 @@ TESTS = [
     a_worker_with_a_handler_of_its_own_works_for_the_installed_server,
     a_scheduler_is_built_with_pkg_config_alone_and_runs,
     the_umbrella_serves_both,
+    a_producer_in_its_own_transactions_needs_the_postgresql_store_alone,
     a_worker_needs_nothing_of_the_scheduler_half,
     an_archive_links_with_the_libraries_its_pc_file_names,
     public_flags_name_no_third_party,

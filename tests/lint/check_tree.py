@@ -39,7 +39,7 @@ THIRD_PARTY = {
     r"worker/transport_curl\.h": ("lib/worker/transport.c", "lib/worker/transport_curl.c", "lib/worker/call.c"),
     r"(cjson/)?cJSON\.h": ("lib/wire/json.c",),
     r"sqlite3\.h": ("lib/store/sqlite/", "examples/transactional_enqueue.c"),
-    r"libpq-fe\.h|pg_config\.h|postgresql/.*": ("lib/store/postgres/",),
+    r"libpq-fe\.h|pg_config\.h|postgresql/.*": ("lib/store/postgres/", "examples/transactional_enqueue_postgres.c"),
     r"openssl/.*": ("lib/worker/handlers/sha256.c", "lib/server/secret.c", "lib/server/tls.c", "lib/server/probe.c",
                     "lib/server/civetweb_unit.h"),
     r"server/civetweb_conn\.h": ("lib/server/front_civetweb.c",),

@@ -14,6 +14,9 @@
 
 #include <string.h>
 
+/* A program that only enqueues in transactions of its own links no library with a scheduler, and opens no store. */
+#pragma weak taskq_store_make
+
 enum { READERS_DEFAULT = 4, READERS_MAX = 64 };
 
 static const taskq_store_ops postgres_ops;
@@ -91,6 +94,9 @@ taskq_status taskq_postgres_open(const taskq_postgres_options *given, taskq_stor
     taskq_postgres_options options;
     if (out == NULL) {
         return taskq__fail(err, TASKQ_EINVAL, "there is no place to put the store");
+    }
+    if (taskq_store_make == NULL) {
+        return taskq__fail(err, TASKQ_EINVAL, "a store wants taskq or taskq-scheduler linked beside taskq-postgres");
     }
     taskq_status status = TASKQ__SIZED_IN(given, &options, err);
     status = status == TASKQ_OK ? check_options(&options, err) : status;
