@@ -3,6 +3,7 @@
  * Several stores on one database, as several servers are: who gets what is settled by the database alone.
  */
 #include "batch.h"
+#include "pghost.h"
 #include "pgstore.h"
 
 #include <pthread.h>
@@ -223,9 +224,62 @@ START_TEST(what_another_server_has_enqueued_is_found_without_being_told)
 }
 END_TEST
 
+/* As a worker asks: several queues, several types. How many of `limit` it got. */
+static uint32_t claim_of_many(uint32_t limit, uint32_t queues, uint32_t types)
+{
+    static const taskq_text queue_names[] = {{"other", 5}, {"default", 7}}, type_names[] = {{"b", 1}, {"a", 1}};
+    test_batch *batch = &servers[1].batch;
+    batch_begin(batch);
+    batch_claim(batch, limit);
+    batch->claim.queues = queue_names + 2 - queues;
+    batch->claim.queue_count = queues;
+    batch->claim.types = type_names + 2 - types;
+    batch->claim.type_count = types;
+    ck_assert_int_eq(batch_run(batch, servers[1].store), TASKQ_OK);
+    return batch->claim.job_count;
+}
+
+START_TEST(what_another_server_has_locked_at_the_head_is_passed_over)
+{
+    enum { LOCKED = 500, LIMIT = 10, TIMES = 3 };
+    static const uint32_t shapes[][2] = {{2, 2}, {2, 0}, {1, 2}, {1, 1}, {1, 0}};
+    enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
+    pghost other;
+    make_jobs(LOCKED + SHAPES * TIMES * JOBS_A_BATCH);
+    host_open(&other);
+    host_run(&other, "BEGIN");
+    host_run(&other, "SELECT FROM @jobs WHERE id <= 500 ORDER BY id FOR UPDATE");
+    for (int i = 0; i < SHAPES * TIMES; i++) { /* from the beginning, and from where the last one ended */
+        ck_assert_uint_eq(claim_of_many(LIMIT, shapes[i % SHAPES][0], shapes[i % SHAPES][1]), LIMIT);
+        ck_assert_int_gt(servers[1].batch.claim.jobs[0]->id, LOCKED);
+    }
+    host_run(&other, "COMMIT");
+    ck_assert_int_eq(place_number("SELECT count(*) FROM @jobs WHERE state = 4"), SHAPES * TIMES * LIMIT);
+    host_close(&other);
+}
+END_TEST
+
+START_TEST(what_is_left_behind_many_locked_ones_is_taken_and_no_more)
+{
+    enum { LOCKED = 500, LEFT = 3 };
+    pghost other;
+    make_jobs(LOCKED + JOBS_A_BATCH);
+    place_run("DELETE FROM @jobs WHERE id > 503");
+    host_open(&other);
+    host_run(&other, "BEGIN");
+    host_run(&other, "SELECT FROM @jobs WHERE id <= 500 ORDER BY id FOR UPDATE");
+    ck_assert_uint_eq(claim_of_many(10, 2, 2), LEFT);
+    ck_assert_uint_eq(claim_of_many(10, 2, 0), 0);
+    host_run(&other, "ROLLBACK");
+    host_close(&other);
+}
+END_TEST
+
 TASKQ_TESTS_WITH(setup, teardown, each_of_10000_jobs_is_claimed_once_by_four_servers,
                  each_of_10000_lost_leases_is_moved_once_by_four_sweeps,
                  four_servers_that_take_the_same_unique_keys_make_one_job_each,
                  four_servers_that_are_given_the_same_request_make_one_job_each,
                  a_storm_of_opposite_orders_meets_no_deadlock,
-                 what_another_server_has_enqueued_is_found_without_being_told)
+                 what_another_server_has_enqueued_is_found_without_being_told,
+                 what_another_server_has_locked_at_the_head_is_passed_over,
+                 what_is_left_behind_many_locked_ones_is_taken_and_no_more)

@@ -7,6 +7,9 @@
 
 #include "core/text.h"
 
+/* How many more of each range are looked at than are taken; where others have so many, once more: of each, and of all together. */
+enum { SLACK = 64, WIDE_SLACK = 4096, WIDE_ALL = 16384 };
+
 static bool same_names(const taskq_text *a, uint32_t a_count, const taskq_text *b, uint32_t b_count)
 {
     if (a_count != b_count) {
@@ -109,6 +112,9 @@ static taskq_status take_found(taskq__pg_unit *unit, const PGresult *result, voi
         return taskq__pg_fail_arena(err);
     }
     for (int row = 0; row < rows; row++) {
+        if (taskq__pg_result_null(result, row, 1)) {
+            continue; /* it only says whether a range was cut */
+        }
         taskq__pg_touch *touch = taskq__pg_take_candidate(unit, result, row, 1);
         if (touch == NULL) {
             return taskq__pg_fail_arena(err);
@@ -117,6 +123,14 @@ static taskq_status take_found(taskq__pg_unit *unit, const PGresult *result, voi
             (taskq__pg_candidate){(uint32_t)taskq__pg_result_int(result, row, 0), touch};
     }
     return TASKQ_OK;
+}
+
+/* Of several ranges: did any go on? */
+static taskq_status take_merged(taskq__pg_unit *unit, const PGresult *result, void *user, taskq_error *err)
+{
+    taskq__pg_shape *shape = user;
+    shape->cut = PQntuples(result) > 0 && taskq__pg_result_int(result, 0, PQnfields(result) - 1) != 0;
+    return take_found(unit, result, user, err);
 }
 
 /* 1: an op of this batch says that the queue is open, -1: that it is not; 0: the database says. */
@@ -179,6 +193,13 @@ static void add_head(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq__pg_par
     taskq__pg_row_int(params, floor.id);
 }
 
+static int64_t wide_slack(const taskq__pg_shape *shape)
+{
+    int64_t ranges = (int64_t)shape->like->queue_count * (shape->like->type_count == 0 ? 1 : shape->like->type_count);
+    int64_t each = WIDE_ALL / ranges;
+    return each < SLACK ? SLACK : each > WIDE_SLACK ? WIDE_SLACK : each;
+}
+
 static taskq_status ask_many(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq_error *err)
 {
     const taskq_claim *like = shape->like;
@@ -205,7 +226,8 @@ static taskq_status ask_many(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq
         return TASKQ_OK;
     }
     taskq__pg_param_int(&params, shape->limit);
-    return taskq__pg_ask(unit, typed ? TASKQ__PG_SQL_CLAIM_TYPES : TASKQ__PG_SQL_CLAIM_ANY, &params, take_found, shape,
+    taskq__pg_param_int(&params, shape->wide ? wide_slack(shape) : SLACK);
+    return taskq__pg_ask(unit, typed ? TASKQ__PG_SQL_CLAIM_TYPES : TASKQ__PG_SQL_CLAIM_ANY, &params, take_merged, shape,
                          err);
 }
 
@@ -218,26 +240,48 @@ taskq_status taskq__pg_shape_ask(taskq__pg_unit *unit, taskq__pg_shape *shape, t
     return ask_many(unit, shape, err);
 }
 
-taskq_status taskq__pg_claims_again(taskq__pg_unit *unit, taskq_error *err)
+/* Jobs before a floor may have become ready; jobs behind what was looked at are. */
+static bool wants_again(taskq__pg_shape *shape, bool from_start)
+{
+    bool widens = shape->cut && !shape->wide && shape->found_count < shape->limit && wide_slack(shape) > SLACK;
+    bool begins = from_start && shape->floored && shape->found_count < shape->claims;
+    shape->wide = shape->wide || widens;
+    return widens || begins;
+}
+
+static bool is_short_of_jobs(const taskq__pg_unit *unit)
+{
+    const taskq__pg_shape *shapes = unit->shapes;
+    for (uint32_t i = 0; i < unit->shape_count; i++) {
+        if (shapes[i].floored && shapes[i].found_count < shapes[i].claims) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static taskq_status look_again(taskq__pg_unit *unit, bool from_start, taskq_error *err)
 {
     taskq__pg_shape *shapes = unit->shapes;
-    bool short_of_jobs = false;
-    for (uint32_t i = 0; i < unit->shape_count; i++) {
-        short_of_jobs = short_of_jobs || (shapes[i].floored && shapes[i].found_count < shapes[i].claims);
-    }
-    if (!short_of_jobs || !taskq__pg_floors_again(unit->pg->floors)) {
-        return TASKQ_OK;
-    }
-    int64_t began_ms = taskq__pg_now_ms();
     taskq_status status = TASKQ_OK;
     for (uint32_t i = 0; i < unit->shape_count && status == TASKQ_OK; i++) {
-        if (shapes[i].floored && shapes[i].found_count < shapes[i].claims) {
-            shapes[i].floored = false;
+        if (wants_again(&shapes[i], from_start)) {
+            shapes[i].floored = shapes[i].cut = false;
             shapes[i].found_count = 0; /* those come again: what we have locked ourselves is not passed over */
             status = taskq__pg_shape_ask(unit, &shapes[i], err);
         }
     }
-    status = status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
-    taskq__pg_floors_took(unit->pg->floors, taskq__pg_now_ms() - began_ms);
+    return status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
+}
+
+taskq_status taskq__pg_claims_again(taskq__pg_unit *unit, taskq_error *err)
+{
+    bool from_start = is_short_of_jobs(unit) && taskq__pg_floors_again(unit->pg->floors);
+    int64_t began_ms = taskq__pg_now_ms();
+    taskq_status status = look_again(unit, from_start, err);
+    if (from_start) {
+        taskq__pg_floors_took(unit->pg->floors, taskq__pg_now_ms() - began_ms);
+        status = status == TASKQ_OK ? look_again(unit, false, err) : status; /* what was cut only now */
+    }
     return status;
 }

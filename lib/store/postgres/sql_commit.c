@@ -38,15 +38,22 @@
 /* One range: rows are locked as they are found, and no more are looked at than are taken. */
 #define CLAIM_ONE(where, floor, count)                                                                          \
     "SELECT 0::bigint, " CANDIDATE_COLUMNS " FROM (SELECT id FROM @jobs " where KEY_FROM(                       \
-        floor) "LIMIT " count "::bigint + 1000) c CROSS JOIN LATERAL " LOCKED("AND state = 1 ") CANDIDATE_JOINS \
+        floor) "LIMIT " count "::bigint + 4096) c CROSS JOIN LATERAL " LOCKED("AND state = 1 ") CANDIDATE_JOINS \
         "LIMIT " count "::bigint"
-/* Several ranges merged: $1 which one of the queues, in order of preference; $2 queue; $3 type; then the floors. */
-#define CLAIM_MANY(where, names, floors, count)                                                                    \
-    "SELECT c.place, " CANDIDATE_COLUMNS " FROM (SELECT h.id, w.place FROM unnest(" floors ") w(place, " names     \
-    ", rank, run_at, id) CROSS JOIN LATERAL (SELECT id, -priority AS rank, run_at FROM @jobs " where KEY_FROM(     \
-        "(w.rank, w.run_at, w.id)") "LIMIT " count "::bigint + 64) h ORDER BY w.place, h.rank, h.run_at, h.id) c " \
-                                    "CROSS JOIN LATERAL " LOCKED("AND state = 1 ") CANDIDATE_JOINS "LIMIT " count  \
-                                                                                                   "::bigint"
+/* Several ranges merged: $1 which one of the queues, in order of preference; $2 queue; $3 type; then the floors. Of each range `slack` more are
+ * looked at than are taken, for those that others have. The last column says whether a range goes on behind that; it has a row of its own
+ * where nothing is found. */
+#define CLAIM_MANY(where, names, floors, count, slack)                                                               \
+    "WITH c AS MATERIALIZED (SELECT h.id, w.place, h.nth FROM unnest(" floors ") w(place, " names                    \
+    ", rank, run_at, id) CROSS JOIN LATERAL (SELECT *, row_number() OVER () AS nth FROM "                            \
+    "(SELECT id, -priority AS rank, run_at FROM @jobs " where KEY_FROM(                                              \
+        "(w.rank, w.run_at, w.id)") "LIMIT " count "::bigint + " slack                                               \
+                                    "::bigint) b) h ORDER BY w.place, h.rank, h.run_at, h.id) "                      \
+                                    "SELECT x.*, m.cut FROM (SELECT coalesce(max(nth) >= " count "::bigint + " slack \
+                                    "::bigint, false) AS cut "                                                       \
+                                    "FROM c) m LEFT JOIN LATERAL (SELECT c.place, " CANDIDATE_COLUMNS                \
+                                    " FROM c CROSS JOIN LATERAL " LOCKED("AND state = 1 ") CANDIDATE_JOINS           \
+        "LIMIT " count "::bigint) x ON true"
 /* A queue that is not paused, or ($n 1) is known not to be. */
 #define OPEN(queue) "(SELECT 1 FROM @queues q WHERE q.name = " queue " AND NOT q.paused)"
 /* Rows of jobs to be updated, each found by its primary key and then named by its place: whatever statistics say, the table is not
@@ -122,12 +129,12 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
     AT(CLAIM_ANY) = {"claim_any",
                      CLAIM_MANY(OF_ANY("w.queue") "AND (w.open <> 0 OR EXISTS " OPEN("w.queue") ") ", "queue, open",
                                 "$1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]",
-                                "$7")},
+                                "$7", "$8")},
     AT(CLAIM_TYPES) =
         {"claim_types",
          CLAIM_MANY(OF_TYPE("w.queue", "w.type") "AND (w.open <> 0 OR EXISTS " OPEN("w.queue") ") ", "queue, type, open",
                     "$1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]",
-                    "$8")},
+                    "$8", "$9")},
     AT(WALK_EXPIRES) = {"walk_expires", WALK("expires_at")},
     AT(WALK_RUN) = {"walk_run", WALK("run_due")},
     AT(WALK_BACKOFF) = {"walk_backoff", WALK("backoff_due")},
