@@ -16,7 +16,7 @@ typedef struct taskq__pg_shape {
     uint32_t limit;                     /* of all of them */
     uint32_t claims;                    /* how many they are */
     bool floored;                       /* some range was not read from its beginning */
-    bool cut, wide;                     /* some range goes on behind what was looked at; and that was many */
+    bool cut, wide;                     /* some range may go on behind what was looked at; and that was many */
     taskq__pg_candidate *found, *local; /* in the database, ready before this batch; made ready by it */
     uint32_t found_count, found_at, local_count, local_at;
 } taskq__pg_shape;

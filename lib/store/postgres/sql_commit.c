@@ -41,18 +41,17 @@
         floor) "LIMIT " count "::bigint + 4096) c CROSS JOIN LATERAL " LOCKED("AND state = 1 ") CANDIDATE_JOINS \
         "LIMIT " count "::bigint"
 /* Several ranges merged: $1 which one of the queues, in order of preference; $2 queue; $3 type; then the floors. Of each range `slack` more are
- * looked at than are taken, for those that others have. The last column says whether a range goes on behind that; it has a row of its own
- * where nothing is found. */
-#define CLAIM_MANY(where, names, floors, count, slack)                                                               \
-    "WITH c AS MATERIALIZED (SELECT h.id, w.place, h.nth FROM unnest(" floors ") w(place, " names                    \
-    ", rank, run_at, id) CROSS JOIN LATERAL (SELECT *, row_number() OVER () AS nth FROM "                            \
-    "(SELECT id, -priority AS rank, run_at FROM @jobs " where KEY_FROM(                                              \
-        "(w.rank, w.run_at, w.id)") "LIMIT " count "::bigint + " slack                                               \
-                                    "::bigint) b) h ORDER BY w.place, h.rank, h.run_at, h.id) "                      \
-                                    "SELECT x.*, m.cut FROM (SELECT coalesce(max(nth) >= " count "::bigint + " slack \
-                                    "::bigint, false) AS cut "                                                       \
-                                    "FROM c) m LEFT JOIN LATERAL (SELECT c.place, " CANDIDATE_COLUMNS                \
-                                    " FROM c CROSS JOIN LATERAL " LOCKED("AND state = 1 ") CANDIDATE_JOINS           \
+ * looked at than are taken, for those that others have. The last column says whether a range may go on behind that; it has a row of its
+ * own where nothing is found. */
+#define CLAIM_MANY(where, names, floors, count, slack)                                                                \
+    "WITH c AS MATERIALIZED (SELECT h.id, w.place FROM unnest(" floors ") w(place, " names                            \
+    ", rank, run_at, id) CROSS JOIN LATERAL "                                                                         \
+    "(SELECT id, -priority AS rank, run_at FROM @jobs " where KEY_FROM(                                               \
+        "(w.rank, w.run_at, w.id)") "LIMIT " count "::bigint + " slack                                                \
+                                    "::bigint) h ORDER BY w.place, h.rank, h.run_at, h.id) "                          \
+                                    "SELECT x.*, m.cut FROM (SELECT count(*) >= " count "::bigint + " slack           \
+                                    "::bigint AS cut FROM c) m LEFT JOIN LATERAL (SELECT c.place, " CANDIDATE_COLUMNS \
+                                    " FROM c CROSS JOIN LATERAL " LOCKED("AND state = 1 ") CANDIDATE_JOINS            \
         "LIMIT " count "::bigint) x ON true"
 /* A queue that is not paused, or ($n 1) is known not to be. */
 #define OPEN(queue) "(SELECT 1 FROM @queues q WHERE q.name = " queue " AND NOT q.paused)"
