@@ -70,6 +70,9 @@ static taskq_status open_parts(const options *opts, const taskq_log *log, parts 
     scheduler.retention_ms = options_number(opts, "retention");
     scheduler.retention_failed_ms = options_number(opts, "retention-failed");
     status = taskq_scheduler_open(&scheduler, &all->scheduler, err);
+    if (status == TASKQ_OK && taskq_scheduler_ping(all->scheduler, err) == TASKQ_ESTORE) {
+        status = TASKQ_ESTORE; /* not for now: there is no waiting for it to be well again */
+    }
     if (status == TASKQ_OK) {
         status = taskq_scheduler_start(all->scheduler, err);
     }

@@ -17,6 +17,13 @@ typedef struct moving {
     uint64_t done; /* jobs */
 } moving;
 
+static taskq_status tell(moving *m, taskq_error *err)
+{
+    return m->progress == NULL || m->progress(m->user, m->done, (uint64_t)m->whole.jobs)
+               ? TASKQ_OK
+               : taskq__fail(err, TASKQ_ECANCELED, "stopped; the same call goes on from here");
+}
+
 /* Pages of one stage until there is none. */
 static taskq_status move_stage(moving *m, taskq_stage stage, int64_t after_id, taskq_error *err)
 {
@@ -45,8 +52,9 @@ static taskq_status move_stage(moving *m, taskq_stage stage, int64_t after_id, t
                 return taskq__fail_memory(err);
             }
         }
-        if (m->progress != NULL && !m->progress(m->user, m->done, (uint64_t)m->whole.jobs)) {
-            return taskq__fail(err, TASKQ_ECANCELED, "stopped; the same call goes on from here");
+        status = tell(m, err);
+        if (status != TASKQ_OK) {
+            return status;
         }
     }
 }
@@ -59,6 +67,7 @@ static taskq_status move_all(moving *m, taskq_error *err)
     if (status == TASKQ_OK) {
         status = m->to->ops->import_begin(m->to->self, &m->whole, &stage, &after_id, &m->done, err);
     }
+    status = status == TASKQ_OK ? tell(m, err) : status;
     for (; status == TASKQ_OK && stage < TASKQ_STAGE_DONE; stage++) {
         status = move_stage(m, stage, stage == TASKQ_STAGE_JOBS ? after_id : 0, err);
         if (status == TASKQ_OK) {

@@ -190,14 +190,12 @@ taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err)
 {
     committing c = {.pg = self, .batch = batch};
     int64_t began_ms = taskq__pg_now_ms();
-    taskq_status status = TASKQ_EUNAVAIL;
-    batch->culprit = batch->count;
-    if (c.pg->half_imported) {
-        return taskq__fail(
-            err, TASKQ_ESTORE,
-            "the import into schema %s is not complete: go on with it (taskq-server --import), or drop the schema",
-            c.pg->schema);
+    taskq_status status = taskq__pg_whole(c.pg, err);
+    if (status != TASKQ_OK) {
+        return status;
     }
+    status = TASKQ_EUNAVAIL;
+    batch->culprit = batch->count;
     for (int tries = 0; tries < 2 && status == TASKQ_EUNAVAIL; tries++) {
         bool was_open = taskq__pg_session_is_open(c.pg->committer);
         c.number = ++c.pg->batch_number;

@@ -153,6 +153,16 @@ taskq_status taskq__pg_import_look(taskq__pg *pg, taskq_error *err)
     return status;
 }
 
+taskq_status taskq__pg_whole(const taskq__pg *pg, taskq_error *err)
+{
+    return !pg->half_imported
+               ? TASKQ_OK
+               : taskq__fail(err, TASKQ_ESTORE,
+                             "the import into schema %s is not complete: go on with it (taskq-server --import), or drop "
+                             "the schema",
+                             pg->schema);
+}
+
 taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole, taskq_stage *stage, int64_t *after_id,
                                     uint64_t *done, taskq_error *err)
 {

@@ -282,7 +282,11 @@ static taskq_status read_ping(taskq__pg_session *session, void *user, taskq_erro
 taskq_status taskq__pg_ping(void *self, taskq_error *err)
 {
     bool refuses = false;
-    taskq_status status = taskq__pg_read(self, read_ping, &refuses, err);
+    taskq_status status = taskq__pg_whole(self, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    status = taskq__pg_read(self, read_ping, &refuses, err);
     if (status == TASKQ_OK && refuses) {
         return taskq__fail(err, TASKQ_EUNAVAIL, "PostgreSQL takes no writes: it is a standby, or read-only");
     }
