@@ -14,6 +14,7 @@ from waiting import wait_until
 HAPROXY = """
 global
     maxconn 4000
+    nbthread 1
     stats socket {folder}/haproxy.sock mode 600
 defaults
     mode http
@@ -22,6 +23,7 @@ defaults
     timeout server 75s
     timeout queue 5s
     option redispatch
+    option abortonclose
     retries 3
     retry-on conn-failure
 frontend taskq
@@ -78,8 +80,8 @@ def _answers(port):
 class HAProxy:
     """Sends to those of the servers that say that they are ready."""
 
-    def __init__(self, folder, urls, balance="roundrobin"):
-        self.port = _free_port()
+    def __init__(self, folder, urls, balance="roundrobin", port=0):
+        self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         lines = "\n".join(f"    server s{i} {urllib.parse.urlsplit(url).netloc}" for i, url in enumerate(urls))
         path = folder / "haproxy.cfg"

@@ -2,7 +2,9 @@
 """The one place that decides how servers and workers are started and reached.
 
 TASKQ_SERVER, TASKQ_WORKER, TASKQ_CLI   the executables
-TASKQ_TEST_DB           the store of a fresh server, {dir} being its folder and {name} a fresh name; {dir}/taskq.db
+TASKQ_TEST_DB           the store of a fresh server, {dir} being its folder and {name} a fresh name; {dir}/taskq.db.
+                        Options may follow: "postgresql://... --db-schema {name}"
+TASKQ_TEST_BEHIND       so many servers over each store, HAProxy before them
 TASKQ_TEST_SERVER_ARGS  further arguments of every server (such as --tls-cert ... --tls-key ...)
 TASKQ_TEST_URL          the server under test is there already (a load balancer, say): none is started, and the
                         tests that stop, restart or configure one are skipped
@@ -23,12 +25,14 @@ import unittest
 import uuid
 
 from client import Client
+from fronts import HAProxy
 from program import Program, executable
 from rawsocket import RawSocket
 from shape import milliseconds
 
 START_SECONDS = 60
 EXTERNAL_URL = os.environ.get("TASKQ_TEST_URL")
+BEHIND = int(os.environ.get("TASKQ_TEST_BEHIND", "0"))
 
 
 def tls_context():
@@ -64,13 +68,13 @@ class Server:
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder) if folder else fresh_folder(fast)
         template = os.environ.get("TASKQ_TEST_DB", "{dir}/taskq.db")
-        self.db = template.format(dir=self.folder, name=fresh_name("t").replace("-", "_"))
+        self.db, *self.db_options = shlex.split(template.format(dir=self.folder, name=fresh_name("t").replace("-", "_")))
         self.listen, self.arguments, self.env = listen, arguments, env
         self.program = self.url = None
 
     def command(self, *arguments):
         more = shlex.split(os.environ.get("TASKQ_TEST_SERVER_ARGS", ""))
-        return [executable("TASKQ_SERVER"), "--db", self.db, *more, *arguments]
+        return [executable("TASKQ_SERVER"), "--db", self.db, *self.db_options, *more, *arguments]
 
     def start(self):
         command = self.command("--listen", self.listen, *self.arguments)
@@ -124,6 +128,58 @@ class Server:
                 self.stop()
         finally:
             self.discard()
+
+
+class Balanced:
+    """Several servers over one store, and what stands before them. Ended and started together."""
+
+    def __init__(self, *arguments, **options):
+        self.servers = [Server(*arguments, **options) for _ in range(BEHIND)]
+        self.folder, self.front, self.port = self.servers[0].folder, None, 0
+        for server in self.servers[1:]:
+            server.db, server.db_options = self.servers[0].db, self.servers[0].db_options
+
+    def start(self):
+        for server in self.servers:
+            server.start()
+        self.front = HAProxy(self.folder, [server.url for server in self.servers], port=self.port)
+        self.url, self.port = self.front.url, self.front.port
+        return self
+
+    def client(self, **options):
+        return connect(self.url, **options)
+
+    def raw(self, **options):
+        return connect_raw(self.url, **options)
+
+    def stop(self):
+        for server in self.servers:
+            server.stop()
+        self.front.close()
+
+    def kill(self):
+        for server in self.servers:
+            server.kill()
+        self.front.close()
+
+    def restart_at_same_port(self):
+        return self.start()
+
+    def discard(self):
+        if self.front:
+            self.front.close()
+        for server in self.servers:
+            server.discard()
+
+    def finish(self):
+        try:
+            self.stop()
+        finally:
+            self.discard()
+
+
+def new_server(*arguments, **options):
+    return (Balanced if BEHIND else Server)(*arguments, **options)
 
 
 class External:
@@ -191,7 +247,7 @@ class ServerCase(unittest.TestCase):
     def setUpClass(cls):
         if EXTERNAL_URL and cls.server_arguments:
             raise unittest.SkipTest("needs a server with settings of its own")
-        cls.server = External() if EXTERNAL_URL else Server(*cls.server_arguments).start()
+        cls.server = External() if EXTERNAL_URL else new_server(*cls.server_arguments).start()
 
     @classmethod
     def tearDownClass(cls):
@@ -253,7 +309,7 @@ class FreshServerCase(unittest.TestCase):
         self.queue = fresh_name()
 
     def fresh_server(self, *arguments, **options):
-        server = Server(*arguments, **options)
+        server = new_server(*arguments, **options)
         self.addCleanup(server.discard)
         return server.start()
 

@@ -45,6 +45,6 @@ def several(case, count, *arguments):
     servers = [_One(*arguments) for _ in range(count)]
     for server in servers:
         case.addCleanup(server.discard)
-        server.db = first.db
+        server.db, server.db_options = first.db, first.db_options
         server.start()
     return case.client_of(first), servers

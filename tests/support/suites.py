@@ -24,7 +24,8 @@ LOGS = WORK / "logs"
 SANITIZED = ["--buildtype=debugoptimized", "-Doptimization=1", "-Db_lundef=false", "-Dexamples=false", "-Dbench=false"]
 BUILDS = {
     "gcc": ("gcc", ["--buildtype=release"],
-            ["unit", "contract", "postgres", "scheduler", "worker", "host", "api", "tls", "e2e", "fault", "history", "security", "openapi", "examples", "bench",
+            ["unit", "contract", "postgres", "scheduler", "worker", "host", "api", "tls", "stores", "e2e", "fault", "history", "security",
+             "openapi", "examples", "bench",
              "docs", "lint", "install", "packages"]),
     "clang": ("clang", ["--buildtype=debugoptimized"], ["unit", "abi"]),
     "asan": ("clang", SANITIZED + ["-Db_sanitize=address,undefined"],
@@ -32,7 +33,7 @@ BUILDS = {
     "tsan": ("clang", SANITIZED + ["-Db_sanitize=thread"], ["contract", "postgres", "scheduler", "worker"]),
 }
 # These measure delays: nothing runs beside them.
-ALONE = {"worker", "api", "tls", "e2e", "fault", "history", "security", "examples", "bench", "walk"}
+ALONE = {"worker", "api", "tls", "stores", "e2e", "fault", "history", "security", "examples", "bench", "walk"}
 
 START = time.monotonic()
 LOCK = threading.Lock()

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Runs unittest files and prints TAP, one line a test, as each test ends.
 
-    tap_runner.py FILE.py [NAME ...]
+    tap_runner.py FILE.py [NAME ...] [--without CLASS[.TEST]=REASON ...]
 
-A NAME (a part of a test's id) runs only the tests that contain it. Whatever the tests themselves print goes
+A NAME (a part of a test's id) runs only the tests that contain it. What is left out is said and not counted, and must be there. Whatever the tests themselves print goes
 to standard error, so that standard output holds TAP alone.
 """
 import importlib.util
@@ -89,15 +89,33 @@ def load(path):
     return unittest.defaultTestLoader.loadTestsFromModule(module)
 
 
+def leave_out(tests, listed, out):
+    """The tests without those that are listed, as CLASS or as CLASS.TEST."""
+    kept, found = [], set()
+    for test in flatten(tests):
+        names = {type(test).__name__, f"{type(test).__name__}.{test._testMethodName}"}
+        found |= names & listed.keys()
+        if not names & listed.keys():
+            kept.append(test)
+    for name in sorted(listed):
+        print(f"# left out: {name}: {listed[name]}", file=out)
+    if listed.keys() - found:
+        raise SystemExit(f"no test is called {sorted(listed.keys() - found)}")
+    return unittest.TestSuite(kept)
+
+
 def main():
     # The TAP goes to a copy of standard output; file descriptor 1 becomes standard error, for children too.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     path = pathlib.Path(sys.argv[1]).resolve()
     print("TAP version 13", file=out, flush=True)
-    tests = load(path)
-    if len(sys.argv) > 2:
-        picked = [t for t in flatten(tests) if any(name in t.id() for name in sys.argv[2:])]
+    words = sys.argv[2:]
+    at = words.index("--without") if "--without" in words else len(words)
+    names = words[:at]
+    tests = leave_out(load(path), dict(pair.split("=", 1) for pair in words[at + 1:]), out)
+    if names:
+        picked = [t for t in flatten(tests) if any(name in t.id() for name in names)]
         tests = unittest.TestSuite(picked)
     result = TapResult(out)
     tests.run(result)
