@@ -75,8 +75,10 @@ TASKQ_API taskq_status taskq_postgres_schema(const char *schema, int from, char 
  * the transaction began, and one that was taken since is EBUSY. created_at and a run_at that is not given are the database's
  * clock at the call, not at the commit.
  *
+ * Since it notifies, it cannot be ended by PREPARE TRANSACTION.
+ *
  * EINVAL: an argument, no transaction is open or it has failed, the schema is of another version; ENOTFOUND: there is no such schema;
- * EEXISTS as ever; EBUSY: roll back, and begin anew; EUNAVAIL: the connection is lost, or the server refuses (the text says why). */
+ * EEXISTS as ever; EBUSY: roll back, and begin anew; ESTORE: the schema holds half an import; EUNAVAIL: the connection is lost, or the server refuses (the text says why). */
 TASKQ_API taskq_status taskq_postgres_enqueue(struct pg_conn *connection, const taskq_postgres_options *store,
                                               const taskq_new_job *const *jobs, uint32_t count,
                                               const taskq_enqueue_options *options, taskq_jobs **out, uint32_t *made,
@@ -84,7 +86,7 @@ TASKQ_API taskq_status taskq_postgres_enqueue(struct pg_conn *connection, const 
 
 /** Report one ended attempt in the host's transaction: with what the handler has written in it, the job's effect happens once.
  * The rules are those of taskq_postgres_enqueue. The job's row is locked until the transaction ends, and heartbeats of the job wait for it:
- * so this comes last, right before the commit.
+ * so this comes last, right before the commit. Above READ COMMITTED a job that was heard of since the transaction's first statement is EBUSY.
  * The status is the report's, too. ENOTFOUND, ESTALE: the lease is lost, the job is another's; EEXISTS: this very report was
  * counted by an earlier transaction, its effect is there. In these three cases roll back. */
 TASKQ_API taskq_status taskq_postgres_complete(struct pg_conn *connection, const taskq_postgres_options *store,

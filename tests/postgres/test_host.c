@@ -155,6 +155,9 @@ START_TEST(a_held_claim_is_woken_by_the_commit_and_not_before)
         (void)sched_yield();
     }
     host_run(&host, "BEGIN");
+    ck_ok(host_enqueue(&host, NULL, NULL, NULL, NULL));
+    host_run(&host, "ROLLBACK");
+    host_run(&host, "BEGIN");
     ck_ok(host_enqueue(&host, NULL, NULL, &id, NULL));
     ck_assert_int_eq(heard(), 0);
     ck_assert_uint_eq(parked(one.scheduler), 1);
@@ -164,6 +167,7 @@ START_TEST(a_held_claim_is_woken_by_the_commit_and_not_before)
     while (heard() == 0) { /* the claim may have looked by itself in this very moment */
         (void)sched_yield();
     }
+    ck_assert_int_eq(heard(), 1);
     taskq_scheduler_close(one.scheduler);
 }
 END_TEST
@@ -378,6 +382,27 @@ START_TEST(a_failure_is_reported_and_the_job_waits_for_its_next_attempt)
 }
 END_TEST
 
+START_TEST(a_job_that_changed_since_the_snapshot_is_busy_and_the_transaction_goes_on)
+{
+    int64_t version, id;
+    host_run(&host, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    ck_assert_int_eq(host_number(&host, "SELECT count(*) FROM @jobs"), 0);
+    id = running_job(store, &version);
+    ck_assert_int_eq(host_complete(&host, id, version), TASKQ_ENOTFOUND);
+    host_run(&host, "ROLLBACK");
+    host_run(&host, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    ck_assert_int_eq(host_number(&host, "SELECT count(*) FROM @jobs"), 1);
+    place_run("UPDATE @jobs SET updated_at = updated_at + 1"); /* as a heartbeat does */
+    ck_assert_int_eq(host_complete(&host, id, version), TASKQ_EBUSY);
+    assert_usable(&host);
+    host_run(&host, "ROLLBACK");
+    host_run(&host, "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    ck_ok(host_complete(&host, id, version));
+    host_run(&host, "COMMIT");
+    ck_assert_int_eq(place_number("SELECT state FROM @jobs"), TASKQ_STATE_SUCCEEDED);
+}
+END_TEST
+
 START_TEST(of_two_transactions_that_end_the_same_job_one_does)
 {
     int64_t version, id = running_job(store, &version);
@@ -417,6 +442,7 @@ int main(void)
         {a_report_that_was_rolled_back_never_was, 1},
         {a_lost_lease_and_an_unknown_job_are_refused_and_lock_nothing, 1},
         {a_failure_is_reported_and_the_job_waits_for_its_next_attempt, 1},
+        {a_job_that_changed_since_the_snapshot_is_busy_and_the_transaction_goes_on, 1},
         {of_two_transactions_that_end_the_same_job_one_does, 1},
     };
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {

@@ -94,13 +94,18 @@ END_TEST
 
 /* ---- what the database says ------------------------------------------------------------------------------------------------ */
 
-START_TEST(no_store_or_one_of_another_version_leaves_the_transaction_usable)
+START_TEST(no_store_or_half_of_one_or_one_of_another_version_leaves_the_transaction_usable)
 {
     host_run(&host, "BEGIN");
     host.options.schema = "nowhere";
     assert_refused(TASKQ_ENOTFOUND, "\"nowhere\"");
     assert_usable(&host);
     host.options.schema = place.schema;
+    place_run("INSERT INTO @meta (name, value) VALUES ('import_stage', %d)", TASKQ_STAGE_JOBS);
+    assert_refused(TASKQ_ESTORE, "not complete");
+    assert_usable(&host);
+    place_run("UPDATE @meta SET value = %d WHERE name = 'import_stage'", TASKQ_STAGE_DONE);
+    ck_ok(host_enqueue(&host, NULL, NULL, NULL, NULL));
     place_run("UPDATE @meta SET value = 99 WHERE name = 'schema'");
     assert_refused(TASKQ_EINVAL, "version 99");
     assert_usable(&host);
@@ -217,7 +222,7 @@ END_TEST
 TASKQ_TESTS_WITH(setup, teardown, without_a_transaction_nothing_is_enqueued,
                  a_connection_that_is_busy_in_a_pipeline_or_none_is_refused,
                  arguments_are_checked_before_anything_is_sent, another_encoding_than_utf8_is_refused,
-                 no_store_or_one_of_another_version_leaves_the_transaction_usable,
+                 no_store_or_half_of_one_or_one_of_another_version_leaves_the_transaction_usable,
                  a_transaction_that_only_reads_is_told_so_and_goes_on,
                  a_statement_that_the_database_refuses_takes_nothing_else_with_it, nothing_is_left_on_the_connection,
                  a_connection_that_is_lost_meanwhile_is_unavailable, wherever_memory_ends_nothing_of_the_call_is_there)

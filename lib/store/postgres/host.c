@@ -96,15 +96,18 @@ static taskq_status take_saved(taskq__pg_unit *unit, const PGresult *result, voi
 static taskq_status take_version(taskq__pg_unit *unit, const PGresult *result, void *user, taskq_error *err)
 {
     const calling *call = user;
-    int64_t version = PQntuples(result) == 1 ? taskq__pg_result_int(result, 0, 0) : 0;
+    int64_t version = taskq__pg_result_int(result, 0, 0);
     (void)unit;
     if (version < 1) {
         return taskq__fail(err, TASKQ_EINVAL, "the schema \"%s\" holds tables that are not taskq's", call->schema);
     }
-    return version == TASKQ__PG_SCHEMA_VERSION
-               ? TASKQ_OK
-               : taskq__fail(err, TASKQ_EINVAL, "the schema \"%s\" is of version %lld, and this library's is %d",
-                             call->schema, (long long)version, TASKQ__PG_SCHEMA_VERSION);
+    if (version != TASKQ__PG_SCHEMA_VERSION) {
+        return taskq__fail(err, TASKQ_EINVAL, "the schema \"%s\" is of version %lld, and this library's is %d",
+                           call->schema, (long long)version, TASKQ__PG_SCHEMA_VERSION);
+    }
+    bool whole = taskq__pg_result_null(result, 0, 1) || taskq__pg_result_int(result, 0, 1) == TASKQ_STAGE_DONE;
+    return whole ? TASKQ_OK
+                 : taskq__fail(err, TASKQ_ESTORE, "the import into the schema \"%s\" is not complete", call->schema);
 }
 
 /* Found by reading: it is in the op, and nothing was written. */
@@ -186,7 +189,9 @@ static taskq_status try_once(calling *call, bool *taken, taskq_error *err)
         status = taskq__fail(&reason, TASKQ_ENOTFOUND, "there is no store in the schema \"%s\" of the database %s",
                              call->schema, PQdb(taskq__pg_session_conn(call->session)));
     }
-    if (call->saved && taskq__pg_session_is_open(call->session)) {
+    bool failed = taskq__pg_session_is_open(call->session) &&
+                  PQtransactionStatus(taskq__pg_session_conn(call->session)) == PQTRANS_INERROR;
+    if (failed || (call->saved && taskq__pg_session_is_open(call->session))) {
         taskq_status back = taskq__pg_session_take_back(call->session, &reason); /* OK: the reason stays */
         status = back == TASKQ_OK ? status : back;
         *taken = *taken && back == TASKQ_OK;

@@ -110,5 +110,6 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     /* In a transaction of the host's. A savepoint of the host's of that name is covered meanwhile, and there again after. */
     AT(HOST_SAVE) = {"host_save", "SAVEPOINT taskq_host"},
     AT(HOST_RELEASE) = {"host_release", "RELEASE SAVEPOINT taskq_host"},
-    AT(HOST_VERSION) = {"host_version", "SELECT value FROM @meta WHERE name = 'schema'"},
+    AT(HOST_VERSION) = {"host_version", "SELECT (SELECT value FROM @meta WHERE name = 'schema'), "
+                                        "(SELECT value FROM @meta WHERE name = 'import_stage')"},
 };
