@@ -109,7 +109,7 @@ class Restarted(FreshServerCase):
         for producer in producers:
             producer.stdin.close()
             self.assertEqual(0, producer.wait(120), producer.stderr.read())
-        stores = {server.db: server for server in servers}
+        stores = {(server.db, *server.db_options): server for server in servers}
         total = sum(self.client_of(server).queue(self.queue)["counts"]["queued"] for server in stores.values())
         self.assertEqual(len(producers) * TURNS * EACH, total)
 

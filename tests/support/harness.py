@@ -136,8 +136,9 @@ class Balanced:
     def __init__(self, *arguments, **options):
         self.servers = [Server(*arguments, **options) for _ in range(BEHIND)]
         self.folder, self.front, self.port = self.servers[0].folder, None, 0
+        self.db, self.db_options = self.servers[0].db, self.servers[0].db_options
         for server in self.servers[1:]:
-            server.db, server.db_options = self.servers[0].db, self.servers[0].db_options
+            server.db, server.db_options = self.db, self.db_options
 
     def start(self):
         for server in self.servers:

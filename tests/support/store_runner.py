@@ -25,6 +25,8 @@ ONE_OF_THREE = "asks /stats, which is one server's, for a number of all"
 LEFT_OUT = {
     "postgres": {
         "test_program.py": {"TheStore": "about a store that is a file: its lock, its names, its copies, its durability"},
+        "test_service.py": {"AStoreThatBlocks": "locks the store's file",
+                            "Health.test_a_server_whose_store_takes_nothing_is_not_well": "takes the store's file away"},
     },
     "balanced": {
         "test_malformed.py": {WHOLE: BYTES},

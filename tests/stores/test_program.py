@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""What taskq-server says and does about a PostgreSQL store, beside serving it."""
+import unittest
+
+from harness import fresh_name
+from moving import MoveCase
+from program import run
+from waiting import wait_until
+
+
+class Program(MoveCase):
+    def check(self, *more, env=None):
+        return run("TASKQ_SERVER", "--db", self.url, "--db-schema", self.schema, "--check", *more, env=env)
+
+    def test_check_tells_what_is_there_and_makes_nothing(self):
+        for _ in range(2):
+            done = self.check()
+            self.assertEqual((0, f"ok: {self.schema} is not there yet and would be made\n"), (done.returncode, done.stdout))
+        self.new_server().stop()
+        done = self.check()
+        self.assertEqual(0, done.returncode)
+        self.assertRegex(done.stdout, f"ok: PostgreSQL .* at 127.0.0.1:{self.postgres.port}, database {self.database}, schema {self.schema}\n")
+
+    def test_the_address_may_stand_in_the_environment(self):
+        done = run("TASKQ_SERVER", env={"TASKQ_DB": self.url, "TASKQ_DB_SCHEMA": self.schema, "TASKQ_CHECK": "1"})
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+
+    def test_no_password_is_ever_said(self):
+        for url in (f"postgresql://postgres:hidden@127.0.0.1:{self.postgres.port}/nowhere", "postgresql://postgres:hidden@127.0.0.1:1/x",
+                    f"host=127.0.0.1 port={self.postgres.port} user=nobody password=hidden dbname=nowhere"):
+            done = run("TASKQ_SERVER", "--db", url, "--listen", "127.0.0.1:0")
+            self.assertEqual((1, ""), (done.returncode, done.stdout))
+            self.assertNotIn("hidden", done.stderr)
+
+    def test_what_is_another_stores_is_refused(self):
+        for arguments, word in ((["--durability", "relaxed"], "--durability"), (["--backup-to", "copy"], "--backup-to"),
+                                (["--db-schema", "no-such name"], "schema")):
+            done = run("TASKQ_SERVER", "--db", self.url, "--listen", "127.0.0.1:0", *arguments)
+            self.assertIn(done.returncode, (1, 2))
+            self.assertIn(word, done.stderr)
+
+    def test_a_role_of_lesser_rights_works_in_a_printed_schema(self):
+        role = fresh_name("role").replace("-", "_")
+        text = run("TASKQ_SERVER", "--print-schema", "--db-schema", self.schema).stdout
+        self.postgres.query(text, self.database)
+        grants = [line.removeprefix("-- ") for line in text.splitlines() if line.startswith("-- GRANT")]
+        self.assertTrue(grants)
+        self.postgres.query(f"CREATE ROLE {role} LOGIN;" + "\n".join(grants).replace("taskq_server", role), self.database)
+        self.url = self.postgres.url(self.database, user=role)
+        api = self.client_of(self.new_server())
+        made = api.enqueue(type="t", queue="q")
+        self.assertEqual("succeeded", api.succeed(api.claim("q"))["state"])
+        api.expect(204, "DELETE", f"/jobs/{made['id']}")
+
+    def test_a_server_without_its_database_says_so_and_is_well_again_with_it(self):
+        server = self.new_server()
+        api = self.client_of(server)
+        self.addCleanup(lambda: self.postgres.is_running() or self.postgres.start())
+        self.postgres.stop("immediate")
+        wait_until(lambda: api.health("/readyz").status == 503, what="a server that is not ready")
+        health = run("TASKQ_SERVER", "--listen", server.url.rpartition("/")[2], "--health")
+        self.assertEqual((1, ""), (health.returncode, health.stdout))
+        self.assertEqual(503, api.post("/jobs", {"type": "t"}).status)
+        self.postgres.start()
+        wait_until(lambda: api.health("/readyz").status == 200, timeout=60, what="a server that is ready again")
+        api.enqueue(type="t")
+        server.stop()
+
+    def test_its_figures_are_in_stats(self):
+        server = self.new_server()
+        api = self.client_of(server)
+        api.enqueue(type="t")
+        found = api.get("/stats").json["store"]
+        self.assertEqual([], [name for name, value in found.items() if not isinstance(value, int) or value < 0])
+        for name in ("connections_lost", "notifications_sent", "notifications_received"):
+            self.assertIn(name, found)
+        self.assertEqual(0, found["connections_lost"])
+        self.postgres.query("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'taskq commit'")
+        api.enqueue(type="t")
+        self.assertGreater(api.get("/stats").json["store"]["connections_lost"], 0)
+        server.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
