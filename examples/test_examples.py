@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The examples do what they say, and so does the demo."""
+import glob
 import json
 import os
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -174,6 +178,57 @@ class Demo(unittest.TestCase):
     def test_everything_in_the_demo_comes_out_as_told(self):
         ended = run(HERE / "demo/run", "--build", BUILD)
         self.assertEqual(0, ended.returncode, ended.stdout + ended.stderr)
+
+
+class Cluster(unittest.TestCase):
+    def setUp(self):
+        """It needs programs of others: without them it is skipped, or fails where all must run."""
+        missing = [name for name, found in (("haproxy", shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")),
+                                            ("postgresql", glob.glob("/usr/lib/postgresql/*/bin/initdb"))) if not found]
+        if missing:
+            self.assertNotIn("TASKQ_TEST_COMPLETE", os.environ, f"no {' and no '.join(missing)} here")
+            self.skipTest(f"no {' and no '.join(missing)} here")
+        if "libpq" not in run(BUILD / "apps/taskq-server/taskq-server", "--version").stdout:
+            self.skipTest("this build has no PostgreSQL store")
+
+    def test_no_job_is_lost_when_a_server_and_the_database_are_killed_under_load(self):
+        ended = run(HERE / "cluster/run", "--build", BUILD, "--break")
+        self.assertEqual(0, ended.returncode, ended.stdout + ended.stderr)
+        self.assertIn("300 jobs acknowledged, 300 succeeded", ended.stdout)
+
+    def test_it_is_up_until_it_is_told_to_end_and_leaves_nothing(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="taskq-examples-")) / "cluster"
+        self.addCleanup(shutil.rmtree, folder.parent, ignore_errors=True)
+        folder.parent.chmod(0o711)
+        process = subprocess.Popen([sys.executable, HERE / "cluster/run", "--build", BUILD, "--folder", folder], env=ENVIRONMENT,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait, 120)
+        self.addCleanup(process.terminate)
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Ctrl-C ends everything" in line:
+                break
+        url = re.search(r"HAProxy is at (http://[^\s,]+)", "".join(said)).group(1)
+        made = self.post(url, "/jobs", {"type": "sleep", "payload": {"duration_ms": 1}})
+        deadline = time.monotonic() + 60
+        while (job := json.load(urllib.request.urlopen(f"{url}/jobs/{made['id']}", timeout=30)))["state"] != "succeeded":
+            self.assertLess(time.monotonic(), deadline, job)
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.wait(120)
+        left = [path for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in self.command_line(path)]
+        self.assertEqual([], left)
+
+    @staticmethod
+    def command_line(path):
+        try:
+            return path.read_bytes()
+        except OSError:
+            return b""
+
+    post = Examples.post
 
 
 if __name__ == "__main__":
