@@ -60,11 +60,11 @@ TASKQ_API taskq_status taskq_postgres_schema(const char *schema, int from, char 
 
 /** As taskq_scheduler_enqueue, in the transaction that the host has opened (BEGIN) on its own connection, a PGconn: jobs and the host's
  * own rows hold together or not at all. The host commits or rolls back by itself. The jobs are there, and claims that wait at any
- * scheduler are woken, with the commit (behind a pooler: within about a second). Neither a scheduler nor a store is needed in
+ * scheduler are woken, with the commit (where that one's store is pooled: within about a second). Neither a scheduler nor a store is needed in
  * this process, but the schema has to be there, made by one.
  *
  * `store`: of the options schema and allocator count; NULL: the defaults. The connection's role needs what taskq_postgres_schema grants.
- * The connection goes back as it came: nothing is prepared on it and nothing set, so it may go through a pooler in any mode. It is not in
+ * The connection goes back as it came: nothing is prepared on it and nothing set, so a pooler in transaction mode may stand between. It is not in
  * pipeline mode, client_encoding is UTF8, and while the call lasts this thread has it alone. The call waits as a statement of the
  * host's would: statement_timeout and lock_timeout are the host's.
  *
@@ -78,7 +78,8 @@ TASKQ_API taskq_status taskq_postgres_schema(const char *schema, int from, char 
  * Since it notifies, it cannot be ended by PREPARE TRANSACTION.
  *
  * EINVAL: an argument, no transaction is open or it has failed, the schema is of another version; ENOTFOUND: there is no such schema;
- * EEXISTS as ever; EBUSY: roll back, and begin anew; ESTORE: the schema holds half an import; EUNAVAIL: the connection is lost, or the server refuses (the text says why). */
+ * EEXISTS as ever; EBUSY: roll back, and begin anew; ESTORE: the schema holds half an import; EUNAVAIL: the connection is lost, or the
+ * server refuses (the text says why). */
 TASKQ_API taskq_status taskq_postgres_enqueue(struct pg_conn *connection, const taskq_postgres_options *store,
                                               const taskq_new_job *const *jobs, uint32_t count,
                                               const taskq_enqueue_options *options, taskq_jobs **out, uint32_t *made,

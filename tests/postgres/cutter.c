@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,7 +52,10 @@ static void open_wire(void)
 {
     int client = accept(cutter.listener, NULL, NULL), server = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)cutter.server_port)};
+    const int at_once = 1; /* messages go one by one: none waits for the last one's receipt */
     address.sin_addr = cutter.server;
+    (void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
+    (void)setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
     for (int i = 0; i < WIRES_MAX; i++) {
         wire *w = &cutter.wires[i];
         if (w->fds[0] < 0 && client >= 0 && connect(server, (struct sockaddr *)&address, sizeof(address)) == 0) {
