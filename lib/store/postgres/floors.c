@@ -10,6 +10,7 @@
 #include "core/fail.h"
 #include "core/rng.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -30,8 +31,9 @@ struct taskq__pg_floors {
     taskq_allocator allocator;
     place places[ROOM];
     int64_t dropped_at_ms, took_ms, last_took_ms;
-    bool woken; /* by others' news, since they were dropped */
-    int64_t sweeps[TASKQ__PG_SWEEP_COUNT], swept_at_ms;
+    bool woken;                                    /* by others' news, since they were dropped */
+    _Atomic int64_t sweeps[TASKQ__PG_SWEEP_COUNT]; /* written by the leader, read by whoever asks what is due next */
+    int64_t swept_at_ms;
     uint64_t queues[QUEUES_ROOM], generation;
 };
 
@@ -117,7 +119,7 @@ void taskq__pg_floors_drop(taskq__pg_floors *floors)
     memset(floors->places, 0, sizeof(floors->places));
     floors->dropped_at_ms = taskq__pg_now_ms();
     for (int i = 0; i < TASKQ__PG_SWEEP_COUNT; i++) {
-        floors->sweeps[i] = INT64_MIN;
+        atomic_store(&floors->sweeps[i], INT64_MIN);
     }
     floors->swept_at_ms = floors->dropped_at_ms;
 }
@@ -180,15 +182,22 @@ int64_t taskq__pg_sweep_floor(taskq__pg_floors *floors, taskq__pg_sweep sweep)
     if (now_ms - floors->swept_at_ms >= SWEEP_DROP_MS) {
         floors->swept_at_ms = now_ms;
         for (int i = 0; i < TASKQ__PG_SWEEP_COUNT; i++) {
-            floors->sweeps[i] = INT64_MIN;
+            atomic_store(&floors->sweeps[i], INT64_MIN);
         }
     }
-    return floors->sweeps[sweep];
+    return atomic_load(&floors->sweeps[sweep]);
+}
+
+int64_t taskq__pg_sweep_floor_seen(const taskq__pg_floors *floors, taskq__pg_sweep sweep)
+{
+    return atomic_load(&floors->sweeps[sweep]);
 }
 
 void taskq__pg_sweep_raise(taskq__pg_floors *floors, taskq__pg_sweep sweep, int64_t at_ms)
 {
-    floors->sweeps[sweep] = at_ms > floors->sweeps[sweep] ? at_ms : floors->sweeps[sweep];
+    if (at_ms > atomic_load(&floors->sweeps[sweep])) {
+        atomic_store(&floors->sweeps[sweep], at_ms);
+    }
 }
 
 /* ---- queues ---------------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@ typedef enum taskq__pg_sweep {
     TASKQ__PG_SWEEP_COUNT
 } taskq__pg_sweep;
 int64_t taskq__pg_sweep_floor(taskq__pg_floors *floors, taskq__pg_sweep sweep);
+int64_t taskq__pg_sweep_floor_seen(const taskq__pg_floors *floors, taskq__pg_sweep sweep); /* from any thread */
 void taskq__pg_sweep_raise(taskq__pg_floors *floors, taskq__pg_sweep sweep, int64_t at_ms);
 
 /* Queues that are known to be there, by a hash of their names; forgotten with the connection. */

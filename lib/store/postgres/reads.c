@@ -4,9 +4,11 @@
  * written. Each is one round trip, and the database's time comes with it. Counts come from counters and ages from the heads
  * of an index: none of it depends on how many jobs there are.
  */
+#include "store/postgres/floors.h"
 #include "store/postgres/pg.h"
 #include "store/postgres/rows.h"
 
+#include "core/arena.h"
 #include "core/fail.h"
 #include "core/text.h"
 
@@ -227,10 +229,11 @@ taskq_status taskq__pg_counts(void *self, const taskq_text *queue, taskq_now now
 
 /* ---- when, and whether ----------------------------------------------------------------------------------------------- */
 
-/* One statement without parameters, of one row. */
-static taskq_status read_one(taskq__pg_session *session, taskq__pg_sql which, PGresult **out, taskq_error *err)
+/* One statement of one row. */
+static taskq_status read_one(taskq__pg_session *session, taskq__pg_sql which, const taskq__pg_params *params,
+                             PGresult **out, taskq_error *err)
 {
-    taskq__pg_session_send(session, which, NULL);
+    taskq__pg_session_send(session, which, params);
     taskq_status status = taskq__pg_session_sync(session, err);
     status = status == TASKQ_OK ? taskq__pg_session_next(session, out, err) : status;
     return status;
@@ -242,14 +245,25 @@ static int64_t earliest(const PGresult *result, int column, int64_t than)
     return !taskq__pg_result_null(result, 0, column) && at < than ? at : than;
 }
 
+typedef struct asking_due {
+    const taskq__pg_floors *floors; /* the sweeps find nothing before them either */
+    taskq_arena *arena;
+    taskq_now due; /* out */
+} asking_due;
+
 static taskq_status read_due(taskq__pg_session *session, void *user, taskq_error *err)
 {
-    taskq_now *due = user;
+    asking_due *a = user;
     PGresult *result = NULL;
-    taskq_status status = read_one(session, TASKQ__PG_SQL_NEXT_DUE, &result, err);
+    taskq__pg_params params;
+    taskq__pg_params_init(&params, a->arena);
+    taskq__pg_param_int(&params, taskq__pg_sweep_floor_seen(a->floors, TASKQ__PG_SWEEP_RUN));
+    taskq__pg_param_int(&params, taskq__pg_sweep_floor_seen(a->floors, TASKQ__PG_SWEEP_EXPIRES));
+    taskq__pg_param_int(&params, taskq__pg_sweep_floor_seen(a->floors, TASKQ__PG_SWEEP_BACKOFF));
+    taskq_status status = read_one(session, TASKQ__PG_SQL_NEXT_DUE, &params, &result, err);
     if (status == TASKQ_OK) {
-        due->wall_ms = earliest(result, 0, INT64_MAX);
-        due->steady_ms = earliest(result, 2, earliest(result, 1, INT64_MAX));
+        a->due.wall_ms = earliest(result, 0, INT64_MAX);
+        a->due.steady_ms = earliest(result, 2, earliest(result, 1, INT64_MAX));
         PQclear(result);
         status = taskq__pg_session_end(session, err);
     }
@@ -258,10 +272,15 @@ static taskq_status read_due(taskq__pg_session *session, void *user, taskq_error
 
 taskq_status taskq__pg_next_due(void *self, taskq_now *out, taskq_error *err)
 {
-    taskq_now due = {INT64_MAX, INT64_MAX};
-    taskq_status status = taskq__pg_read(self, read_due, &due, err);
+    taskq__pg *pg = self;
+    asking_due a = {.floors = pg->floors, .arena = taskq__arena_new(&pg->allocator, 0)};
+    if (a.arena == NULL) {
+        return taskq__fail_memory(err);
+    }
+    taskq_status status = taskq__pg_read(pg, read_due, &a, err);
+    taskq__arena_free(a.arena);
     if (status == TASKQ_OK) {
-        *out = due;
+        *out = a.due;
     }
     return status;
 }
@@ -270,7 +289,7 @@ static taskq_status read_ping(taskq__pg_session *session, void *user, taskq_erro
 {
     bool *refuses = user;
     PGresult *result = NULL;
-    taskq_status status = read_one(session, TASKQ__PG_SQL_PING, &result, err);
+    taskq_status status = read_one(session, TASKQ__PG_SQL_PING, NULL, &result, err);
     if (status == TASKQ_OK) {
         *refuses = taskq__pg_result_int(result, 0, 0) != 0;
         PQclear(result);

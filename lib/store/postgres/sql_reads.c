@@ -74,9 +74,9 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     /* A bound that every name is above: the index has the order. */
     AT(QUEUES_READ) = {"queues_read", QUEUES("q.name > ''")},
     AT(NEXT_DUE) = {"next_due",
-                    "SELECT (SELECT run_due FROM @jobs WHERE run_due IS NOT NULL ORDER BY run_due LIMIT 1), "
-                    "(SELECT expires_at FROM @jobs WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1), "
-                    "(SELECT backoff_due FROM @jobs WHERE backoff_due IS NOT NULL ORDER BY backoff_due LIMIT 1)"},
+                    "SELECT (SELECT run_due FROM @jobs WHERE run_due >= $1::bigint ORDER BY run_due LIMIT 1), "
+                    "(SELECT expires_at FROM @jobs WHERE expires_at >= $2::bigint ORDER BY expires_at LIMIT 1), "
+                    "(SELECT backoff_due FROM @jobs WHERE backoff_due >= $3::bigint ORDER BY backoff_due LIMIT 1)"},
     AT(PING) = {"ping", "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"},
     AT(NOTIFY) = {"notify", "SELECT pg_notify($1::text, $2::text)"},
     /* Several servers fold side by side: what one has locked the others leave. Few rows are not worth it. */
