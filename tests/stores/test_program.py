@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What taskq-server says and does about a PostgreSQL store, beside serving it."""
+import os
+import subprocess
 import unittest
 
 from harness import fresh_name
@@ -79,6 +81,26 @@ class Program(MoveCase):
         api.enqueue(type="t")
         self.assertGreater(api.get("/stats").json["store"]["connections_lost"], 0)
         server.stop()
+
+    @unittest.skipUnless(os.environ.get("TASKQ_LONG"), "takes its time")
+    def test_who_holds_a_snapshot_is_named(self):
+        server = self.new_server()
+        api = self.client_of(server)
+        holder = subprocess.Popen([self.postgres.binaries / "psql", "-XAtq", self.postgres.url(self.database, application_name="the-culprit")],
+                                  text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(lambda: (holder.stdin.close(), holder.wait(30), holder.stdout.close()))
+        holder.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid();\n")
+        holder.stdin.flush()
+        pid = holder.stdout.readline().strip()
+
+        def told():
+            api.enqueue(type="t")
+            return api.get("/stats").json["store"]["held_snapshot_ms"] >= 30000
+        wait_until(told, timeout=90, what="a figure that tells of the snapshot")
+        log = server.program.log()
+        self.assertIn("an old snapshot is held", log)
+        self.assertIn("the-culprit", log)
+        self.assertIn(pid, log)
 
 
 if __name__ == "__main__":
