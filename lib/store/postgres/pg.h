@@ -41,7 +41,6 @@ typedef struct taskq__pg {
     atomic_uint_fast64_t lost;          /* connections */
     atomic_uint_fast64_t settled_later; /* batches whose commit had no answer, and what became of them was found out */
     atomic_int_fast64_t held_ms, dead_rows;
-    atomic_int_fast64_t ask_due_at_ms; /* while a snapshot is held: not before this, see taskq__pg_next_due */
 } taskq__pg;
 
 /* ---- pool.c: a session for one read. Waits for other readers, never for the one that commits. `read` may be called twice, the second time

@@ -245,8 +245,6 @@ static int64_t earliest(const PGresult *result, int column, int64_t than)
     return !taskq__pg_result_null(result, 0, column) && at < than ? at : than;
 }
 
-enum { ASK_DUE_MS = 10000 };
-
 typedef struct asking_due {
     const taskq__pg_floors *floors; /* the sweeps find nothing before them either */
     taskq_arena *arena;
@@ -275,14 +273,6 @@ static taskq_status read_due(taskq__pg_session *session, void *user, taskq_error
 taskq_status taskq__pg_next_due(void *self, taskq_now *out, taskq_error *err)
 {
     taskq__pg *pg = self;
-    int64_t now_ms = taskq__pg_now_ms();
-    /* While a snapshot is held, the answer stands behind the dead leases of the last minutes. Without one the sweep comes as often as its
-     * interval says, and finds the same. */
-    if (atomic_load(&pg->held_ms) > 0 && now_ms < atomic_load(&pg->ask_due_at_ms)) {
-        *out = (taskq_now){INT64_MAX, INT64_MAX};
-        return TASKQ_OK;
-    }
-    atomic_store(&pg->ask_due_at_ms, now_ms + ASK_DUE_MS);
     asking_due a = {.floors = pg->floors, .arena = taskq__arena_new(&pg->allocator, 0)};
     if (a.arena == NULL) {
         return taskq__fail_memory(err);
