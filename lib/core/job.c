@@ -91,6 +91,16 @@ int64_t taskq__job_expires_at(const taskq_job *job)
     return job->lease_due_ms < job->timeout_due_ms ? job->lease_due_ms : job->timeout_due_ms;
 }
 
+int64_t taskq__job_running_until(const taskq_job *job)
+{
+    return job->state == TASKQ_STATE_RUNNING ? taskq__job_expires_at(job) : 0;
+}
+
+int64_t taskq__job_run_due(const taskq_job *job)
+{
+    return job->state == TASKQ_STATE_SCHEDULED && job->backoff_due_ms == 0 ? job->run_at_ms : 0;
+}
+
 uint64_t taskq__report_digest(taskq_event_kind kind, taskq_text outcome, bool no_retry, int64_t delay_ms)
 {
     uint64_t digest = taskq_digest(outcome.data, outcome.size);

@@ -24,6 +24,10 @@ taskq_status taskq__job_decide(const taskq_job *before, const taskq_event *event
 /* The instant at which the sweep must look at a running job: the earlier of lease and time-out. */
 int64_t taskq__job_expires_at(const taskq_job *job);
 
+/* What a store keeps of it while it runs, and the run_at that a scheduled job waits for (not where it waits for a backoff); else 0. */
+int64_t taskq__job_running_until(const taskq_job *job);
+int64_t taskq__job_run_due(const taskq_job *job);
+
 /* The digest of a report: kind, outcome, no_retry, delay. */
 uint64_t taskq__report_digest(taskq_event_kind kind, taskq_text outcome, bool no_retry, int64_t delay_ms);
 

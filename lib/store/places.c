@@ -95,8 +95,7 @@ taskq__named *taskq__places_find(taskq__places *places, taskq_text queue, taskq_
 
 /* ---- what became ready ------------------------------------------------------------------------------------------- */
 
-/* Adds to the entry of those names, or makes it; false: there is no room. */
-static bool add_ready(taskq_batch *batch, taskq_text queue, taskq_text type, int64_t count)
+bool taskq__batch_add_ready(taskq_batch *batch, taskq_text queue, taskq_text type, int64_t count)
 {
     for (uint32_t i = 0; i < batch->ready_count; i++) {
         taskq_ready *ready = &batch->ready[i];
@@ -121,7 +120,7 @@ static bool hand_out(const taskq__places *places, taskq_batch *batch, enum grain
     for (const taskq__named *place = places->first; place != NULL; place = place->next) {
         taskq_text queue = grain == ALL ? any : place->queue;
         taskq_text type = grain == BY_TYPE ? place->second : any;
-        if (place->ready > 0 && !add_ready(batch, queue, type, place->ready)) {
+        if (place->ready > 0 && !taskq__batch_add_ready(batch, queue, type, place->ready)) {
             return false;
         }
     }
@@ -132,5 +131,23 @@ void taskq__places_hand_out(const taskq__places *places, taskq_batch *batch)
 {
     if (!hand_out(places, batch, BY_TYPE) && !hand_out(places, batch, BY_QUEUE)) {
         (void)hand_out(places, batch, ALL);
+    }
+}
+
+/* ---- due ---------------------------------------------------------------------------------------------------------- */
+
+void taskq__batch_due_steady(taskq_batch *batch, int64_t steady_ms)
+{
+    taskq_now *due = &batch->next_due;
+    due->steady_ms = steady_ms < due->steady_ms ? steady_ms : due->steady_ms;
+}
+
+void taskq__batch_due(taskq_batch *batch, const taskq_job *after)
+{
+    taskq_now *due = &batch->next_due;
+    if (after->state == TASKQ_STATE_SCHEDULED && after->backoff_due_ms != 0) {
+        taskq__batch_due_steady(batch, after->backoff_due_ms);
+    } else if (after->state == TASKQ_STATE_SCHEDULED && after->run_at_ms < due->wall_ms) {
+        due->wall_ms = after->run_at_ms;
     }
 }

@@ -32,5 +32,11 @@ taskq__named *taskq__places_find(taskq__places *places, taskq_text queue, taskq_
 taskq__named *taskq__places_look(const taskq__places *places, taskq_text queue, taskq_text second);
 /* batch->ready, from what each place has ready: by type, else by queue, else as "any". */
 void taskq__places_hand_out(const taskq__places *places, taskq_batch *batch);
+/* To batch->ready's entry of those names, which is made where it is not there; false: there is no room. */
+bool taskq__batch_add_ready(taskq_batch *batch, taskq_text queue, taskq_text type, int64_t count);
+
+/* When a job as it now is, or something at that time, wants a walk: into batch->next_due. */
+void taskq__batch_due(taskq_batch *batch, const taskq_job *after);
+void taskq__batch_due_steady(taskq_batch *batch, int64_t steady_ms);
 
 #endif

@@ -33,11 +33,7 @@ static taskq_status take_held(taskq__pg_unit *unit, const PGresult *result, void
 static taskq_status ask_held(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params params;
-    taskq__pg_params_init(&params, unit->arena);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_TEXT);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_TEXT);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    taskq__pg_params_columns(&params, unit->arena, "itti");
     for (uint32_t i = 0; i < unit->batch->count; i++) {
         const taskq_op *op = unit->batch->ops[i];
         if (op->kind == TASKQ_OP_CLAIM && op->in.claim->poll.size > 0 && op->in.claim->worker.size > 0) {
@@ -79,8 +75,7 @@ static taskq_status ask_queues(taskq__pg_unit *unit, taskq_error *err)
                       unit->batch->ops[i]->kind == TASKQ_OP_SETTLE;
     }
     taskq__pg_params params;
-    taskq__pg_params_init(&params, unit->arena);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_TEXT);
+    taskq__pg_params_columns(&params, unit->arena, "t");
     for (uint32_t i = 0; makes_ready && i < unit->shape_count; i++) {
         for (uint32_t k = 0; k < shapes[i].like->queue_count; k++) {
             taskq__pg_row_text(&params, shapes[i].like->queues[k]);

@@ -74,9 +74,7 @@ static void add_mark(taskq__pg_params *params, const char *name, int64_t value)
 static taskq__pg_params marks(importing *in)
 {
     taskq__pg_params params;
-    taskq__pg_params_init(&params, in->arena);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_TEXT);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    taskq__pg_params_columns(&params, in->arena, "ti");
     return params;
 }
 
@@ -221,22 +219,10 @@ taskq_status taskq__pg_import_stage(void *self, taskq_stage next, taskq_error *e
 
 /* ---- pages ------------------------------------------------------------------------------------------------------------ */
 
-static void columns(taskq__pg_params *params, importing *in, const char *types)
-{
-    taskq__pg_params_init(params, in->arena);
-    for (const char *type = types; *type != '\0'; type++) {
-        taskq__pg_params_column(params, *type == 'i'   ? TASKQ__PG_VALUE_INT8
-                                        : *type == 'd' ? TASKQ__PG_VALUE_FLOAT8
-                                        : *type == 't' ? TASKQ__PG_VALUE_TEXT
-                                                       : TASKQ__PG_VALUE_BYTEA);
-    }
-}
-
 static void add_job(taskq__pg_params *p, const taskq_stored_job *stored)
 {
     const taskq_job *job = &stored->job;
-    bool running = job->state == TASKQ_STATE_RUNNING, failed = job->state == TASKQ_STATE_FAILED;
-    bool waits = job->state == TASKQ_STATE_SCHEDULED && job->backoff_due_ms == 0;
+    bool failed = job->state == TASKQ_STATE_FAILED;
     int64_t extras = (job->progress.size > 0 ? TASKQ__PG_HAS_PROGRESS : 0) |
                      (job->log.size > 0 ? TASKQ__PG_HAS_LOG : 0) |
                      (stored->attempt_count > 0 ? TASKQ__PG_HAS_ATTEMPTS : 0);
@@ -249,8 +235,8 @@ static void add_job(taskq__pg_params *p, const taskq_stored_job *stored)
     taskq__pg_row_int_or_null(p, failed ? job->finished_at_ms : 0);
     taskq__pg_row_int_or_null(p, job->lease_due_ms);
     taskq__pg_row_int_or_null(p, job->timeout_due_ms);
-    taskq__pg_row_int_or_null(p, running ? taskq__job_expires_at(job) : 0);
-    taskq__pg_row_int_or_null(p, waits ? job->run_at_ms : 0);
+    taskq__pg_row_int_or_null(p, taskq__job_running_until(job));
+    taskq__pg_row_int_or_null(p, taskq__job_run_due(job));
     taskq__pg_row_int_or_null(p, job->backoff_due_ms);
     taskq__pg_row_int_or_null(p, stored->result_of);
     taskq__pg_row_int_or_null(p, stored->error_of);
@@ -279,9 +265,9 @@ static void add_job(taskq__pg_params *p, const taskq_stored_job *stored)
 static taskq_status send_jobs(importing *in, const taskq_stored_page *page, taskq_error *err)
 {
     taskq__pg_params jobs, payloads, counters;
-    columns(&jobs, in, "iiiiiiiiiiiiiiiiiiddiiiiiiittttttt");
-    columns(&payloads, in, "iittt");
-    columns(&counters, in, "ti");
+    taskq__pg_params_columns(&jobs, in->arena, "iiiiiiiiiiiiiiiiiiddiiiiiiittttttt");
+    taskq__pg_params_columns(&payloads, in->arena, "iittt");
+    taskq__pg_params_columns(&counters, in->arena, "ti");
     for (uint32_t i = 0; i < page->count; i++) {
         const taskq_job *job = &page->jobs[i].job;
         taskq_text tags;
@@ -306,7 +292,7 @@ static taskq_status send_jobs(importing *in, const taskq_stored_page *page, task
 static void send_attempts(importing *in, const taskq_stored_page *page)
 {
     taskq__pg_params p;
-    columns(&p, in, "iiiitiiiit");
+    taskq__pg_params_columns(&p, in->arena, "iiiitiiiit");
     for (uint32_t i = 0; i < page->count; i++) {
         for (uint32_t k = 0; k < page->jobs[i].attempt_count; k++) {
             const taskq_stored_attempt *attempt = &page->jobs[i].attempts[k];
@@ -330,8 +316,8 @@ static void send_attempts(importing *in, const taskq_stored_page *page)
 static void send_progress_and_logs(importing *in, const taskq_stored_page *page)
 {
     taskq__pg_params progress, logs;
-    columns(&progress, in, "it");
-    columns(&logs, in, "iib");
+    taskq__pg_params_columns(&progress, in->arena, "it");
+    taskq__pg_params_columns(&logs, in->arena, "iib");
     for (uint32_t i = 0; i < page->count; i++) {
         const taskq_job *job = &page->jobs[i].job;
         if (job->progress.size > 0) {
@@ -371,7 +357,7 @@ static taskq_status send_job_page(importing *in, const taskq_stored_page *page, 
 static void send_queues(importing *in, const taskq_stored_page *page)
 {
     taskq__pg_params p;
-    columns(&p, in, "ti");
+    taskq__pg_params_columns(&p, in->arena, "ti");
     for (uint32_t i = 0; i < page->count; i++) {
         taskq__pg_row_text(&p, page->queues[i].name);
         taskq__pg_row_int(&p, page->queues[i].paused);
@@ -382,7 +368,7 @@ static void send_queues(importing *in, const taskq_stored_page *page)
 static void send_keys(importing *in, const taskq_stored_page *page)
 {
     taskq__pg_params p;
-    columns(&p, in, "tiib");
+    taskq__pg_params_columns(&p, in->arena, "tiib");
     for (uint32_t i = 0; i < page->count; i++) {
         taskq__pg_row_text(&p, page->keys[i].key);
         taskq__pg_row_int(&p, (int64_t)page->keys[i].digest);

@@ -87,8 +87,7 @@ static taskq_status ask_locks(taskq__pg_unit *unit, taskq_error *err)
     }
     qsort(ids, count, sizeof(int64_t), taskq__pg_by_id);
     taskq__pg_params params;
-    taskq__pg_params_init(&params, unit->arena);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    taskq__pg_params_columns(&params, unit->arena, "i");
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || ids[i] != ids[i - 1]) {
             taskq__pg_row_int(&params, ids[i]);
@@ -144,9 +143,7 @@ taskq_status taskq__pg_ask_whole(taskq__pg_unit *unit, const int64_t *ids, const
                                  int64_t texts_max, taskq_error *err)
 {
     taskq__pg_params params;
-    taskq__pg_params_init(&params, unit->arena);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    taskq__pg_params_columns(&params, unit->arena, "ii");
     for (uint32_t i = 0; i < count; i++) {
         taskq__pg_row_int(&params, ids[i]);
         taskq__pg_row_int(&params, groups == NULL ? 0 : groups[i]);

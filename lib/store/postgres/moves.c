@@ -8,22 +8,6 @@
 
 #include "core/job.h"
 
-void taskq__pg_due_steady(taskq__pg_unit *unit, int64_t steady_ms)
-{
-    taskq_now *due = &unit->batch->next_due;
-    due->steady_ms = steady_ms < due->steady_ms ? steady_ms : due->steady_ms;
-}
-
-void taskq__pg_due(taskq__pg_unit *unit, const taskq_job *after)
-{
-    taskq_now *due = &unit->batch->next_due;
-    if (after->state == TASKQ_STATE_SCHEDULED && after->backoff_due_ms != 0) {
-        taskq__pg_due_steady(unit, after->backoff_due_ms);
-    } else if (after->state == TASKQ_STATE_SCHEDULED && after->run_at_ms < due->wall_ms) {
-        due->wall_ms = after->run_at_ms;
-    }
-}
-
 bool taskq__pg_count(taskq__pg_unit *unit, taskq_text queue, taskq_state from, taskq_state to)
 {
     taskq__named *place = taskq__places_find(&unit->places, queue, (taskq_text){NULL, 0});
@@ -68,9 +52,9 @@ static bool note(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_job *
         return false;
     }
     if (after->state == TASKQ_STATE_RUNNING) {
-        taskq__pg_due_steady(unit, taskq__job_expires_at(after));
+        taskq__batch_due_steady(unit->batch, taskq__job_expires_at(after));
     }
-    taskq__pg_due(unit, after);
+    taskq__batch_due(unit->batch, after);
     return true;
 }
 

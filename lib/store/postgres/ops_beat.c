@@ -27,8 +27,7 @@ static taskq_status take_log_last(taskq__pg_unit *unit, const PGresult *result, 
 taskq_status taskq__pg_beats_ask(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params params;
-    taskq__pg_params_init(&params, unit->arena);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_INT8);
+    taskq__pg_params_columns(&params, unit->arena, "i");
     for (uint32_t i = 0; i < unit->batch->count; i++) {
         const taskq_op *op = unit->batch->ops[i];
         for (uint32_t k = 0; k < op->count && op->kind == TASKQ_OP_BEAT; k++) {
@@ -78,7 +77,7 @@ static bool renew(taskq__pg_unit *unit, taskq__pg_touch *touch, taskq_beat *beat
     int64_t expires_at = job->lease_due_ms < job->timeout_due_ms ? job->lease_due_ms : job->timeout_due_ms;
     touch->beaten = true;
     taskq__pg_row_show_lease(job, unit->now);
-    taskq__pg_due_steady(unit, expires_at);
+    taskq__batch_due_steady(unit->batch, expires_at);
     beat->lease_expires_at_ms = taskq__steady_to_wall(job->lease_due_ms, unit->now);
     beat->cancel_requested = job->cancel_requested;
     return true;

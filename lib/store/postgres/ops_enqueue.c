@@ -90,8 +90,7 @@ static taskq_status ask_keys(taskq__pg_unit *unit, taskq_text *keys, uint32_t co
     }
     qsort(keys, count, sizeof(taskq_text), by_text);
     taskq__pg_params params;
-    taskq__pg_params_init(&params, unit->arena);
-    taskq__pg_params_column(&params, TASKQ__PG_VALUE_TEXT);
+    taskq__pg_params_columns(&params, unit->arena, "t");
     for (uint32_t i = 0; i < count; i++) {
         if (i == 0 || !taskq__text_equal(keys[i], keys[i - 1])) {
             taskq__pg_row_text(&params, keys[i]);
@@ -103,9 +102,7 @@ static taskq_status ask_keys(taskq__pg_unit *unit, taskq_text *keys, uint32_t co
 taskq_status taskq__pg_enqueues_ask(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params unique;
-    taskq__pg_params_init(&unique, unit->arena);
-    taskq__pg_params_column(&unique, TASKQ__PG_VALUE_TEXT);
-    taskq__pg_params_column(&unique, TASKQ__PG_VALUE_TEXT);
+    taskq__pg_params_columns(&unique, unit->arena, "tt");
     asker *askers = taskq_arena_alloc(unit->arena, (size_t)unit->id_count * sizeof(asker));
     taskq_text *keys = taskq_arena_alloc(unit->arena, unit->batch->count * sizeof(taskq_text));
     uint32_t key_count = 0, asked = 0;
@@ -311,7 +308,7 @@ static bool make_one(taskq__pg_unit *unit, taskq__pg_enqueuing *e, uint32_t i)
         key->holder = job->id;
     }
     e->in->made++;
-    taskq__pg_due(unit, job);
+    taskq__batch_due(unit->batch, job);
     return taskq__pg_count(unit, job->queue, (taskq_state)0, job->state) &&
            (job->state != TASKQ_STATE_QUEUED || taskq__pg_made_ready(unit, touch));
 }

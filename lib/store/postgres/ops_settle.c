@@ -73,8 +73,7 @@ static taskq_status gather(taskq__pg_unit *unit, taskq__pg_params *retried, uint
 taskq_status taskq__pg_settles_ask(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params retried;
-    taskq__pg_params_init(&retried, unit->arena);
-    taskq__pg_params_column(&retried, TASKQ__PG_VALUE_INT8);
+    taskq__pg_params_columns(&retried, unit->arena, "i");
     uint32_t whole_count = 0;
     int64_t *whole = NULL;
     taskq_status status = gather(unit, &retried, &whole_count, &whole, err);

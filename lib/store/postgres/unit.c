@@ -71,6 +71,19 @@ taskq_status taskq__pg_ask(taskq__pg_unit *unit, taskq__pg_sql which, const task
     return TASKQ_OK;
 }
 
+taskq_status taskq__pg_ask_rows(taskq__pg_unit *unit, taskq__pg_sql which, const taskq__pg_params *params,
+                                taskq_error *err)
+{
+    if (params->failed) {
+        return taskq__pg_fail_arena(err);
+    }
+    if (taskq__pg_params_rows(params) == 0) {
+        return TASKQ_OK;
+    }
+    unit->writes = true;
+    return taskq__pg_ask(unit, which, params, NULL, NULL, err);
+}
+
 static taskq_status take_one(taskq__pg_unit *unit, const taskq__pg_asked *asked, taskq_error *err)
 {
     PGresult *result = NULL;

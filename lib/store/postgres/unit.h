@@ -80,6 +80,9 @@ void taskq__pg_unit_clear(taskq__pg_unit *unit);
 /* Part of the next round trip. */
 taskq_status taskq__pg_ask(taskq__pg_unit *unit, taskq__pg_sql which, const taskq__pg_params *params,
                            taskq__pg_take_fn *take, void *user, taskq_error *err);
+/* Part of it where there is a row to write. */
+taskq_status taskq__pg_ask_rows(taskq__pg_unit *unit, taskq__pg_sql which, const taskq__pg_params *params,
+                                taskq_error *err);
 /* Make it, if anything was asked: every answer is taken. */
 taskq_status taskq__pg_round(taskq__pg_unit *unit, taskq_error *err);
 taskq_status taskq__pg_fail_arena(taskq_error *err);
@@ -99,8 +102,6 @@ bool taskq__pg_move(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_ev
                     taskq_text poll); /* false: no memory */
 bool taskq__pg_count(taskq__pg_unit *unit, taskq_text queue, taskq_state from, taskq_state to);
 bool taskq__pg_made_ready(taskq__pg_unit *unit, taskq__pg_touch *touch);
-void taskq__pg_due(taskq__pg_unit *unit, const taskq_job *after);
-void taskq__pg_due_steady(taskq__pg_unit *unit, int64_t steady_ms);
 
 /* ---- look.c: the first round trip, and rows into touches. */
 taskq_status taskq__pg_look(taskq__pg_unit *unit, taskq_error *err);

@@ -152,6 +152,17 @@ void taskq__pg_params_column(taskq__pg_params *params, taskq__pg_value_type type
     }
 }
 
+void taskq__pg_params_columns(taskq__pg_params *params, taskq_arena *arena, const char *types)
+{
+    taskq__pg_params_init(params, arena);
+    for (; *types != '\0'; types++) {
+        taskq__pg_params_column(params, *types == 't'   ? TASKQ__PG_VALUE_TEXT
+                                        : *types == 'b' ? TASKQ__PG_VALUE_BYTEA
+                                        : *types == 'd' ? TASKQ__PG_VALUE_FLOAT8
+                                                        : TASKQ__PG_VALUE_INT8);
+    }
+}
+
 /* The place of the next value of the row, its size written before it; NULL: no memory (then or before). */
 static char *next_value(taskq__pg_params *params, bool is_null, size_t size)
 {

@@ -44,6 +44,8 @@ void taskq__pg_param_null(taskq__pg_params *params);
 
 /* Columns: declare each with its type (each the next parameter), then give the rows' values in the order of the columns. Values are copied. */
 void taskq__pg_params_column(taskq__pg_params *params, taskq__pg_value_type type);
+/* Parameters that are all columns: a letter each, i INT8, d FLOAT8, t TEXT, b BYTEA. */
+void taskq__pg_params_columns(taskq__pg_params *params, taskq_arena *arena, const char *types);
 void taskq__pg_row_int(taskq__pg_params *params, int64_t value);
 void taskq__pg_row_int_or_null(taskq__pg_params *params, int64_t value); /* 0: NULL */
 void taskq__pg_row_double(taskq__pg_params *params, double value);

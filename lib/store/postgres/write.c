@@ -18,38 +18,6 @@ static bool is_written(const taskq__pg_touch *touch)
     return touch->there && touch->changed && !touch->made;
 }
 
-static void columns(taskq__pg_params *params, taskq_arena *arena, const char *types)
-{
-    taskq__pg_params_init(params, arena);
-    for (; *types != '\0'; types++) {
-        taskq__pg_params_column(params, *types == 't'   ? TASKQ__PG_VALUE_TEXT
-                                        : *types == 'd' ? TASKQ__PG_VALUE_FLOAT8
-                                                        : TASKQ__PG_VALUE_INT8);
-    }
-}
-
-static taskq_status ask_rows(taskq__pg_unit *unit, taskq__pg_sql which, const taskq__pg_params *params, taskq_error *err)
-{
-    if (params->failed) {
-        return taskq__pg_fail_arena(err);
-    }
-    if (taskq__pg_params_rows(params) == 0) {
-        return TASKQ_OK;
-    }
-    unit->writes = true;
-    return taskq__pg_ask(unit, which, params, NULL, NULL, err);
-}
-
-static int64_t run_due(const taskq_job *job)
-{
-    return job->state == TASKQ_STATE_SCHEDULED && job->backoff_due_ms == 0 ? job->run_at_ms : 0;
-}
-
-static int64_t expires_at(const taskq_job *job)
-{
-    return job->state == TASKQ_STATE_RUNNING ? taskq__job_expires_at(job) : 0;
-}
-
 /* ---- what went ----------------------------------------------------------------------------------------------------- */
 
 static taskq_status write_deleted(taskq__pg_unit *unit, taskq_error *err)
@@ -65,13 +33,13 @@ static taskq_status write_deleted(taskq__pg_unit *unit, taskq_error *err)
     taskq_status status = TASKQ_OK;
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && status == TASKQ_OK; i++) {
         taskq__pg_params params;
-        columns(&params, unit->arena, "i");
+        taskq__pg_params_columns(&params, unit->arena, "i");
         for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
             if (touch->removed && (tables[i].extras == 0 || (touch->row.extras & tables[i].extras) != 0)) {
                 taskq__pg_row_int(&params, touch->row.job.id);
             }
         }
-        status = ask_rows(unit, tables[i].which, &params, err);
+        status = taskq__pg_ask_rows(unit, tables[i].which, &params, err);
     }
     return status;
 }
@@ -90,7 +58,7 @@ static void add_update(taskq__pg_params *params, const taskq__pg_touch *touch)
     taskq__pg_row_int(params, job->attempt);
     taskq__pg_row_int_or_null(params, job->lease_due_ms);
     taskq__pg_row_int_or_null(params, job->timeout_due_ms);
-    taskq__pg_row_int_or_null(params, expires_at(job));
+    taskq__pg_row_int_or_null(params, taskq__job_running_until(job));
     taskq__pg_row_text_or_null(params, touch->poll);
     taskq__pg_row_int(params, touch->row.extras);
     taskq__pg_row_int_or_null(params, failed ? 0 : job->finished_at_ms);
@@ -101,7 +69,7 @@ static void add_update(taskq__pg_params *params, const taskq__pg_touch *touch)
     taskq__pg_row_text_or_null(params, job->worker);
     taskq__pg_row_int_or_null(params, job->started_at_ms);
     taskq__pg_row_int(params, job->run_at_ms);
-    taskq__pg_row_int_or_null(params, run_due(job));
+    taskq__pg_row_int_or_null(params, taskq__job_run_due(job));
     taskq__pg_row_int_or_null(params, job->backoff_due_ms);
     taskq__pg_row_int(params, job->cancel_requested);
 }
@@ -109,9 +77,9 @@ static void add_update(taskq__pg_params *params, const taskq__pg_touch *touch)
 static taskq_status write_changed(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params updated, beaten, asked;
-    columns(&updated, unit->arena, "iiiiiiiiitiiitiitiiiii");
-    columns(&beaten, unit->arena, "iiii");
-    columns(&asked, unit->arena, "ii");
+    taskq__pg_params_columns(&updated, unit->arena, "iiiiiiiiitiiitiitiiiii");
+    taskq__pg_params_columns(&beaten, unit->arena, "iiii");
+    taskq__pg_params_columns(&asked, unit->arena, "ii");
     for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
         const taskq_job *job = &touch->row.job;
         if (is_written(touch)) {
@@ -121,7 +89,7 @@ static taskq_status write_changed(taskq__pg_unit *unit, taskq_error *err)
         if (touch->there && touch->beaten) {
             taskq__pg_row_int(&beaten, job->id);
             taskq__pg_row_int_or_null(&beaten, job->lease_due_ms);
-            taskq__pg_row_int_or_null(&beaten, expires_at(job));
+            taskq__pg_row_int_or_null(&beaten, taskq__job_running_until(job));
             taskq__pg_row_int(&beaten, touch->row.extras);
         }
         if (touch->there && touch->asked) {
@@ -129,11 +97,11 @@ static taskq_status write_changed(taskq__pg_unit *unit, taskq_error *err)
             taskq__pg_row_int(&asked, job->updated_at_ms);
         }
     }
-    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_JOBS_UPDATE, &updated, err);
+    taskq_status status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_JOBS_UPDATE, &updated, err);
     if (status == TASKQ_OK) {
-        status = ask_rows(unit, TASKQ__PG_SQL_JOBS_BEAT, &beaten, err);
+        status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_JOBS_BEAT, &beaten, err);
     }
-    return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_JOBS_ASK_CANCEL, &asked, err) : status;
+    return status == TASKQ_OK ? taskq__pg_ask_rows(unit, TASKQ__PG_SQL_JOBS_ASK_CANCEL, &asked, err) : status;
 }
 
 /* ---- what is new ----------------------------------------------------------------------------------------------------- */
@@ -161,14 +129,14 @@ static void add_insert(taskq__pg_params *params, const taskq__pg_touch *touch)
     taskq__pg_row_text_or_null(params, job->unique_key);
     taskq__pg_row_text_or_null(params, job->unique_key); /* it is live */
     taskq__pg_row_int(params, job->updated_at_ms);
-    taskq__pg_row_int_or_null(params, run_due(job));
+    taskq__pg_row_int_or_null(params, taskq__job_run_due(job));
     taskq__pg_row_int_or_null(params, job->backoff_due_ms);
     taskq__pg_row_text_or_null(params, job->worker);
     taskq__pg_row_text_or_null(params, touch->poll);
     taskq__pg_row_int_or_null(params, job->started_at_ms);
     taskq__pg_row_int_or_null(params, job->lease_due_ms);
     taskq__pg_row_int_or_null(params, job->timeout_due_ms);
-    taskq__pg_row_int_or_null(params, expires_at(job));
+    taskq__pg_row_int_or_null(params, taskq__job_running_until(job));
 }
 
 /* Those with unique keys in the order of the keys: two servers that take the same ones wait for each other in one direction alone. */
@@ -187,8 +155,8 @@ static int by_key(const void *left, const void *right)
 static taskq_status write_made(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params jobs, payloads;
-    columns(&jobs, unit->arena, "iiiittiiiiiiididtttiiittiiii");
-    columns(&payloads, unit->arena, "iittt");
+    taskq__pg_params_columns(&jobs, unit->arena, "iiiittiiiiiiididtttiiittiiii");
+    taskq__pg_params_columns(&payloads, unit->arena, "iittt");
     const taskq__pg_touch **made = taskq_arena_alloc(unit->arena, unit->touch_count * sizeof(taskq__pg_touch *));
     uint32_t count = 0;
     if (made == NULL) {
@@ -213,8 +181,8 @@ static taskq_status write_made(taskq__pg_unit *unit, taskq_error *err)
         taskq__pg_row_text_or_null(&payloads, touch->row.job.traceparent);
         taskq__pg_row_text(&payloads, touch->row.job.payload);
     }
-    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_JOBS_INSERT, &jobs, err);
-    return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_PAYLOADS_INSERT, &payloads, err) : status;
+    taskq_status status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_JOBS_INSERT, &jobs, err);
+    return status == TASKQ_OK ? taskq__pg_ask_rows(unit, TASKQ__PG_SQL_PAYLOADS_INSERT, &payloads, err) : status;
 }
 
 taskq_status taskq__pg_write(taskq__pg_unit *unit, taskq_error *err)

@@ -12,28 +12,6 @@
 /* An attempt takes two versions at least, so a job of a lower version cannot have too many. */
 enum { PRUNE_FROM_VERSION = 2 * TASKQ_ATTEMPTS_SHOWN_MAX, CHUNK_BYTES = 2048 };
 
-static taskq_status ask_rows(taskq__pg_unit *unit, taskq__pg_sql which, const taskq__pg_params *params, taskq_error *err)
-{
-    if (params->failed) {
-        return taskq__pg_fail_arena(err);
-    }
-    if (taskq__pg_params_rows(params) == 0) {
-        return TASKQ_OK;
-    }
-    unit->writes = true;
-    return taskq__pg_ask(unit, which, params, NULL, NULL, err);
-}
-
-static void columns(taskq__pg_params *params, taskq_arena *arena, const char *types)
-{
-    taskq__pg_params_init(params, arena);
-    for (; *types != '\0'; types++) {
-        taskq__pg_params_column(params, *types == 't'   ? TASKQ__PG_VALUE_TEXT
-                                        : *types == 'b' ? TASKQ__PG_VALUE_BYTEA
-                                                        : TASKQ__PG_VALUE_INT8);
-    }
-}
-
 /* ---- attempts ------------------------------------------------------------------------------------------------------ */
 
 static void add_attempt(taskq__pg_params *params, int64_t id, const taskq__pg_ended *ended)
@@ -54,8 +32,8 @@ static void add_attempt(taskq__pg_params *params, int64_t id, const taskq__pg_en
 static taskq_status write_attempts(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params insert, prune;
-    columns(&insert, unit->arena, "iiiitiiiit");
-    columns(&prune, unit->arena, "ii");
+    taskq__pg_params_columns(&insert, unit->arena, "iiiitiiiit");
+    taskq__pg_params_columns(&prune, unit->arena, "ii");
     for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
         for (const taskq__pg_ended *ended = touch->there ? touch->ended : NULL; ended != NULL; ended = ended->next) {
             add_attempt(&insert, touch->row.job.id, ended);
@@ -67,8 +45,8 @@ static taskq_status write_attempts(taskq__pg_unit *unit, taskq_error *err)
     }
     bool prunes = taskq__pg_params_rows(&prune) > 0;
     taskq__pg_param_int(&prune, TASKQ_ATTEMPTS_SHOWN_MAX);
-    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_ATTEMPTS_INSERT, &insert, err);
-    return status == TASKQ_OK && prunes ? ask_rows(unit, TASKQ__PG_SQL_ATTEMPTS_PRUNE, &prune, err) : status;
+    taskq_status status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_ATTEMPTS_INSERT, &insert, err);
+    return status == TASKQ_OK && prunes ? taskq__pg_ask_rows(unit, TASKQ__PG_SQL_ATTEMPTS_PRUNE, &prune, err) : status;
 }
 
 /* ---- progress and logs --------------------------------------------------------------------------------------------- */
@@ -76,8 +54,8 @@ static taskq_status write_attempts(taskq__pg_unit *unit, taskq_error *err)
 static taskq_status write_progress(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params write, gone;
-    columns(&write, unit->arena, "it");
-    columns(&gone, unit->arena, "i");
+    taskq__pg_params_columns(&write, unit->arena, "it");
+    taskq__pg_params_columns(&gone, unit->arena, "i");
     for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
         if (touch->there && touch->progress_set) {
             taskq__pg_row_int(&write, touch->row.job.id);
@@ -86,8 +64,8 @@ static taskq_status write_progress(taskq__pg_unit *unit, taskq_error *err)
             taskq__pg_row_int(&gone, touch->row.job.id);
         }
     }
-    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_PROGRESS_WRITE, &write, err);
-    return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_PROGRESS_DELETE, &gone, err) : status;
+    taskq_status status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_PROGRESS_WRITE, &write, err);
+    return status == TASKQ_OK ? taskq__pg_ask_rows(unit, TASKQ__PG_SQL_PROGRESS_DELETE, &gone, err) : status;
 }
 
 /* Pieces are joined up to so much, so that a log of single characters is not as many rows. */
@@ -105,9 +83,9 @@ static bool join_tail(taskq__pg_unit *unit, const taskq__pg_touch *touch, taskq_
 static taskq_status write_logs(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params insert, one, prune;
-    columns(&insert, unit->arena, "iib");
-    columns(&one, unit->arena, "ii");
-    columns(&prune, unit->arena, "ii");
+    taskq__pg_params_columns(&insert, unit->arena, "iib");
+    taskq__pg_params_columns(&one, unit->arena, "ii");
+    taskq__pg_params_columns(&prune, unit->arena, "ii");
     for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
         taskq_text text = touch->log;
         int64_t end = touch->log_end + (int64_t)text.size, id = touch->row.job.id;
@@ -129,11 +107,11 @@ static taskq_status write_logs(taskq__pg_unit *unit, taskq_error *err)
             taskq__pg_row_int(&prune, end - TASKQ_LOG_BYTES_MAX);
         }
     }
-    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_LOGS_DELETE_ONE, &one, err);
+    taskq_status status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_LOGS_DELETE_ONE, &one, err);
     if (status == TASKQ_OK) {
-        status = ask_rows(unit, TASKQ__PG_SQL_LOGS_INSERT, &insert, err);
+        status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_LOGS_INSERT, &insert, err);
     }
-    return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_LOGS_PRUNE, &prune, err) : status;
+    return status == TASKQ_OK ? taskq__pg_ask_rows(unit, TASKQ__PG_SQL_LOGS_PRUNE, &prune, err) : status;
 }
 
 /* ---- queues and keys ----------------------------------------------------------------------------------------------- */
@@ -160,8 +138,8 @@ static taskq_status write_queues(taskq__pg_unit *unit, taskq_error *err)
     }
     qsort(sorted, count, sizeof(taskq__named *), by_name);
     taskq__pg_params make, pause;
-    columns(&make, unit->arena, "t");
-    columns(&pause, unit->arena, "ti");
+    taskq__pg_params_columns(&make, unit->arena, "t");
+    taskq__pg_params_columns(&pause, unit->arena, "ti");
     for (uint32_t i = 0; i < count; i++) {
         if (sorted[i]->pause) {
             taskq__pg_row_text(&pause, sorted[i]->queue);
@@ -170,8 +148,8 @@ static taskq_status write_queues(taskq__pg_unit *unit, taskq_error *err)
             taskq__pg_row_text(&make, sorted[i]->queue);
         }
     }
-    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_QUEUES_PAUSE, &pause, err);
-    return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_QUEUES_MAKE, &make, err) : status;
+    taskq_status status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_QUEUES_PAUSE, &pause, err);
+    return status == TASKQ_OK ? taskq__pg_ask_rows(unit, TASKQ__PG_SQL_QUEUES_MAKE, &make, err) : status;
 }
 
 static int by_idempotency_key(const void *left, const void *right)
@@ -183,8 +161,8 @@ static int by_idempotency_key(const void *left, const void *right)
 static taskq_status write_keys(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params gone, insert;
-    columns(&gone, unit->arena, "t");
-    columns(&insert, unit->arena, "tibi");
+    taskq__pg_params_columns(&gone, unit->arena, "t");
+    taskq__pg_params_columns(&insert, unit->arena, "tibi");
     const taskq__pg_enqueuing **keyed = taskq_arena_alloc(unit->arena, unit->batch->count * sizeof(void *));
     uint32_t count = 0;
     if (keyed == NULL) {
@@ -207,8 +185,8 @@ static taskq_status write_keys(taskq__pg_unit *unit, taskq_error *err)
         taskq__pg_row_text(&insert, e->key_bytes);
         taskq__pg_row_int(&insert, unit->now.wall_ms + e->in->keep_ms);
     }
-    taskq_status status = ask_rows(unit, TASKQ__PG_SQL_KEYS_DELETE, &gone, err);
-    return status == TASKQ_OK ? ask_rows(unit, TASKQ__PG_SQL_KEYS_INSERT, &insert, err) : status;
+    taskq_status status = taskq__pg_ask_rows(unit, TASKQ__PG_SQL_KEYS_DELETE, &gone, err);
+    return status == TASKQ_OK ? taskq__pg_ask_rows(unit, TASKQ__PG_SQL_KEYS_INSERT, &insert, err) : status;
 }
 
 taskq_status taskq__pg_write_side(taskq__pg_unit *unit, taskq_error *err)

@@ -20,85 +20,16 @@ void taskq__txn_init(taskq__txn *txn, taskq__conn *conn, taskq_batch *batch)
     txn->arena = batch->arena;
     txn->now = batch->now;
     txn->last_id = -1;
+    taskq__places_init(&txn->places, batch->arena);
     batch->ready_count = 0;
     batch->next_due = (taskq_now){INT64_MAX, INT64_MAX};
 }
 
-/* ---- places ------------------------------------------------------------------------------------------------------ */
+/* ---- queues and ids ------------------------------------------------------------------------------------------------ */
 
-static uint64_t hash_names(taskq_text queue, taskq_text type)
+taskq__named *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int *rc)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < queue.size; i++) {
-        hash = (hash ^ (unsigned char)queue.data[i]) * UINT64_C(1099511628211);
-    }
-    hash = (hash ^ 0xff) * UINT64_C(1099511628211);
-    for (size_t i = 0; i < type.size; i++) {
-        hash = (hash ^ (unsigned char)type.data[i]) * UINT64_C(1099511628211);
-    }
-    return taskq__mix64(hash);
-}
-
-static taskq__place **find_slot(taskq__place **places, uint32_t room, uint64_t hash, taskq_text queue, taskq_text type)
-{
-    for (uint32_t i = (uint32_t)hash & (room - 1);; i = (i + 1) & (room - 1)) {
-        taskq__place *at = places[i];
-        if (at == NULL ||
-            (at->hash == hash && taskq__text_equal(at->queue, queue) && taskq__text_equal(at->type, type))) {
-            return &places[i];
-        }
-    }
-}
-
-static bool make_room_for_places(taskq__txn *txn)
-{
-    if (txn->place_count * 2 < txn->place_room) {
-        return true;
-    }
-    uint32_t room = txn->place_room == 0 ? FIRST_ROOM : txn->place_room * 2;
-    taskq__place **places = taskq_arena_alloc(txn->arena, room * sizeof(taskq__place *));
-    if (places == NULL) {
-        return false;
-    }
-    for (taskq__place *place = txn->first_place; place != NULL; place = place->next_made) {
-        *find_slot(places, room, place->hash, place->queue, place->type) = place;
-    }
-    txn->places = places;
-    txn->place_room = room;
-    return true;
-}
-
-/* NULL: no memory. `type` size 0: the queue itself. */
-static taskq__place *find_place(taskq__txn *txn, taskq_text queue, taskq_text type)
-{
-    if (!make_room_for_places(txn)) {
-        return NULL;
-    }
-    uint64_t hash = hash_names(queue, type);
-    taskq__place **slot = find_slot(txn->places, txn->place_room, hash, queue, type);
-    if (*slot != NULL) {
-        return *slot;
-    }
-    taskq__place *place = taskq_arena_alloc(txn->arena, sizeof(*place));
-    if (place == NULL || !taskq_arena_copy(txn->arena, queue.data, queue.size, &place->queue) ||
-        !taskq_arena_copy(txn->arena, type.data, type.size, &place->type)) {
-        return NULL;
-    }
-    place->hash = hash;
-    *slot = place;
-    txn->place_count++;
-    if (txn->last_place == NULL) {
-        txn->first_place = place;
-    } else {
-        txn->last_place->next_made = place;
-    }
-    txn->last_place = place;
-    return place;
-}
-
-taskq__place *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int *rc)
-{
-    taskq__place *place = find_place(txn, name, (taskq_text){NULL, 0});
+    taskq__named *place = taskq__places_find(&txn->places, name, (taskq_text){NULL, 0});
     *rc = place == NULL ? TASKQ__RC_ARENA : SQLITE_OK;
     if (place != NULL && !place->known) {
         taskq__cmd read = taskq__cmd_of(txn->conn, TASKQ__SQL_QUEUE_READ);
@@ -119,7 +50,7 @@ taskq__place *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int 
 
 int taskq__txn_count(taskq__txn *txn, taskq_text queue, taskq_state from, taskq_state to)
 {
-    taskq__place *place = find_place(txn, queue, (taskq_text){NULL, 0});
+    taskq__named *place = taskq__places_find(&txn->places, queue, (taskq_text){NULL, 0});
     if (place == NULL) {
         return TASKQ__RC_ARENA;
     }
@@ -182,7 +113,7 @@ static bool make_room_for_ids(taskq__txn *txn)
 
 int taskq__txn_made_ready(taskq__txn *txn, const taskq_job *job)
 {
-    taskq__place *place = make_room_for_ids(txn) ? find_place(txn, job->queue, job->type) : NULL;
+    taskq__named *place = make_room_for_ids(txn) ? taskq__places_find(&txn->places, job->queue, job->type) : NULL;
     if (place == NULL) {
         return TASKQ__RC_ARENA;
     }
@@ -201,53 +132,13 @@ int taskq__txn_was_claimed(taskq__txn *txn, const taskq_job *job)
     if (slot == NULL || *slot != job->id) {
         return SQLITE_OK; /* it was ready before this batch */
     }
-    taskq__place *place = find_place(txn, job->queue, job->type);
+    taskq__named *place = taskq__places_find(&txn->places, job->queue, job->type);
     if (place == NULL) {
         return TASKQ__RC_ARENA;
     }
     *slot = -1;
     place->ready--;
     return SQLITE_OK;
-}
-
-/* Adds to the entry of those names, or makes it; false: there is no room. */
-static bool add_ready(taskq_batch *batch, taskq_text queue, taskq_text type, int64_t count)
-{
-    for (uint32_t i = 0; i < batch->ready_count; i++) {
-        taskq_ready *ready = &batch->ready[i];
-        if (taskq__text_equal(ready->queue, queue) && taskq__text_equal(ready->type, type)) {
-            ready->count += (uint32_t)count;
-            return true;
-        }
-    }
-    if (batch->ready_count == batch->ready_max) {
-        return false;
-    }
-    batch->ready[batch->ready_count++] = (taskq_ready){queue, type, (uint32_t)count};
-    return true;
-}
-
-enum grain { BY_TYPE, BY_QUEUE, ALL };
-
-static bool hand_out(taskq__txn *txn, enum grain grain)
-{
-    const taskq_text any = {NULL, 0};
-    txn->batch->ready_count = 0;
-    for (taskq__place *place = txn->first_place; place != NULL; place = place->next_made) {
-        taskq_text queue = grain == ALL ? any : place->queue;
-        taskq_text type = grain == BY_TYPE ? place->type : any;
-        if (place->ready > 0 && !add_ready(txn->batch, queue, type, place->ready)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-void taskq__txn_hand_out_ready(taskq__txn *txn)
-{
-    if (!hand_out(txn, BY_TYPE) && !hand_out(txn, BY_QUEUE)) {
-        hand_out(txn, ALL);
-    }
 }
 
 static void add_any(taskq_batch *batch, int64_t count)
@@ -265,7 +156,7 @@ void taskq__batch_gather(taskq_batch *into, const taskq_batch *one)
     for (uint32_t i = 0; i < one->ready_count; i++) {
         const taskq_ready *ready = &one->ready[i];
         bool is_any = into->ready_count == 1 && into->ready[0].queue.size == 0;
-        if (!add_ready(into, is_any ? any : ready->queue, is_any ? any : ready->type, ready->count)) {
+        if (!taskq__batch_add_ready(into, is_any ? any : ready->queue, is_any ? any : ready->type, ready->count)) {
             add_any(into, ready->count);
         }
     }
@@ -274,29 +165,11 @@ void taskq__batch_gather(taskq_batch *into, const taskq_batch *one)
     due->steady_ms = one->next_due.steady_ms < due->steady_ms ? one->next_due.steady_ms : due->steady_ms;
 }
 
-/* ---- due ------------------------------------------------------------------------------------------------------------ */
-
-void taskq__txn_due_steady(taskq__txn *txn, int64_t steady_ms)
-{
-    taskq_now *due = &txn->batch->next_due;
-    due->steady_ms = steady_ms < due->steady_ms ? steady_ms : due->steady_ms;
-}
-
-void taskq__txn_due(taskq__txn *txn, const taskq_job *after)
-{
-    taskq_now *due = &txn->batch->next_due;
-    if (after->state == TASKQ_STATE_SCHEDULED && after->backoff_due_ms != 0) {
-        taskq__txn_due_steady(txn, after->backoff_due_ms);
-    } else if (after->state == TASKQ_STATE_SCHEDULED && after->run_at_ms < due->wall_ms) {
-        due->wall_ms = after->run_at_ms;
-    }
-}
-
 /* ---- the end of it -------------------------------------------------------------------------------------------------- */
 
 static int write_counters(taskq__txn *txn)
 {
-    for (taskq__place *place = txn->first_place; place != NULL; place = place->next_made) {
+    for (taskq__named *place = txn->places.first; place != NULL; place = place->next) {
         for (int state = 1; state < TASKQ_STATE_COUNT; state++) {
             if (place->delta[state] == 0) {
                 continue;

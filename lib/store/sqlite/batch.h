@@ -3,28 +3,17 @@
 #ifndef TASKQ_STORE_SQLITE_BATCH_H
 #define TASKQ_STORE_SQLITE_BATCH_H
 
+#include "store/places.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/rows.h"
-
-/* A queue (type "") or a type of a queue that this batch has touched. */
-typedef struct taskq__place {
-    taskq_text queue, type;
-    uint64_t hash;
-    bool known, there, paused;        /* of a queue: its settings were read; there is such a queue; it is paused */
-    int64_t delta[TASKQ_STATE_COUNT]; /* of a queue: what to add to its counters */
-    int64_t ready;                    /* of a type: jobs made ready and not claimed */
-    struct taskq__place *next_made;   /* all places, in the order in which they came */
-} taskq__place;
 
 typedef struct taskq__txn {
     taskq__conn *conn;
     taskq_batch *batch;
     taskq_arena *arena; /* the batch's */
     taskq_now now;
-    taskq__place **places; /* open addressing by hash */
-    uint32_t place_room, place_count;
-    taskq__place *first_place, *last_place;
-    int64_t *ready_ids; /* open addressing: jobs made ready in this batch; 0: free, -1: was one */
+    taskq__places places; /* queues and types */
+    int64_t *ready_ids;   /* open addressing: jobs made ready in this batch; 0: free, -1: was one */
     uint32_t ready_room, ready_used;
     int64_t last_id; /* the last id given out; -1: not read yet */
     bool last_id_moved;
@@ -36,18 +25,14 @@ void taskq__txn_init(taskq__txn *txn, taskq__conn *conn, taskq_batch *batch);
 int taskq__txn_run_op(taskq__txn *txn, taskq_op *op);
 /* Counters, ids: written before COMMIT. */
 int taskq__txn_flush(taskq__txn *txn);
-/* batch->ready: after COMMIT. */
-void taskq__txn_hand_out_ready(taskq__txn *txn);
 /* The queue's settings, read once a batch; made where it is not there and `make`. NULL with *rc set: failed. */
-taskq__place *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int *rc);
+taskq__named *taskq__txn_queue(taskq__txn *txn, taskq_text name, bool make, int *rc);
 int taskq__txn_next_id(taskq__txn *txn, int64_t *out);
 int taskq__txn_count(taskq__txn *txn, taskq_text queue, taskq_state from, taskq_state to); /* 0: from or to nowhere */
 int taskq__txn_made_ready(taskq__txn *txn, const taskq_job *job);
 int taskq__txn_was_claimed(taskq__txn *txn, const taskq_job *job);
-void taskq__txn_due(taskq__txn *txn, const taskq_job *after); /* into batch->next_due */
 /* What became ready and due in one batch, added to what did in another one; texts are borrowed. */
 void taskq__batch_gather(taskq_batch *into, const taskq_batch *one);
-void taskq__txn_due_steady(taskq__txn *txn, int64_t steady_ms);
 
 /* ---- commit.c: a failure as a status, after which the store may take nothing more; and back to before BEGIN. */
 taskq_status taskq__txn_fail(taskq__db *db, int rc, bool committing, taskq_error *err);
@@ -57,9 +42,6 @@ taskq_status taskq__fail_broken(taskq_error *err);
 /* ---- moves.c: what the state machine decided becomes rows. `poll`: of the claim that made the lease, else empty. */
 int taskq__move_write(taskq__txn *txn, const taskq__row *before, const taskq_event *event, const taskq_move *move,
                       taskq_text poll);
-
-/* The run_at that a scheduled job waits for; 0: it waits for a backoff, or for nothing. */
-int64_t taskq__run_due(const taskq_job *job);
 
 /* ---- ops_*.c: one op; its outcome goes into the op. */
 int taskq__op_queue(taskq__txn *txn, taskq_op *op);

@@ -89,7 +89,7 @@ static taskq_status commit_locked(taskq__db *db, taskq_batch *batch, taskq_error
         rc = run_simple(txn.conn, TASKQ__SQL_COMMIT);
     }
     if (rc == SQLITE_OK) {
-        taskq__txn_hand_out_ready(&txn);
+        taskq__places_hand_out(&txn.places, txn.batch);
         return TASKQ_OK;
     }
     taskq_status status = taskq__txn_fail(db, rc, committing, err);

@@ -261,7 +261,7 @@ static taskq_status run(taskq__db *db, taskq_op *op, taskq_error *err)
         mark_failed(db, status, &why);
         return look(db, err);
     }
-    taskq__txn_hand_out_ready(&txn);
+    taskq__places_hand_out(&txn.places, txn.batch);
     taskq__batch_gather(&loan->batch, &one);
     loan->tally.ops++;
     if (op->status != TASKQ_OK && err != NULL) {

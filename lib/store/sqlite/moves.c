@@ -83,11 +83,6 @@ static int64_t holder_of(taskq_text after, taskq_text before, int64_t held_by, i
     return after.data == before.data && after.size == before.size ? held_by : ended_version;
 }
 
-int64_t taskq__run_due(const taskq_job *job)
-{
-    return job->state == TASKQ_STATE_SCHEDULED && job->backoff_due_ms == 0 ? job->run_at_ms : 0;
-}
-
 /* Which columns a move can have changed. What the shorter updates leave out is compared, not assumed. */
 static taskq__sql update_for(const taskq__row *before, const taskq_job *after, const taskq__row *refs)
 {
@@ -110,7 +105,7 @@ static int update_job(taskq__txn *txn, const taskq__row *before, const taskq_mov
 {
     const taskq_job *after = &move->after;
     taskq__sql which = update_for(before, after, refs);
-    bool running = after->state == TASKQ_STATE_RUNNING, failed = after->state == TASKQ_STATE_FAILED;
+    bool failed = after->state == TASKQ_STATE_FAILED;
     taskq__cmd update = taskq__cmd_of(txn->conn, which);
     taskq__cmd_int(&update, after->version);
     taskq__cmd_int(&update, after->state);
@@ -118,7 +113,7 @@ static int update_job(taskq__txn *txn, const taskq__row *before, const taskq_mov
     taskq__cmd_int(&update, after->attempt);
     taskq__cmd_int_or_null(&update, after->lease_due_ms);
     taskq__cmd_int_or_null(&update, after->timeout_due_ms);
-    taskq__cmd_int_or_null(&update, running ? taskq__job_expires_at(after) : 0);
+    taskq__cmd_int_or_null(&update, taskq__job_running_until(after));
     taskq__cmd_text_or_null(&update, poll);
     taskq__cmd_int(&update, refs->extras);
     if (which != TASKQ__SQL_JOB_UPDATE_CLAIMED) {
@@ -136,7 +131,7 @@ static int update_job(taskq__txn *txn, const taskq__row *before, const taskq_mov
     }
     if (which == TASKQ__SQL_JOB_UPDATE) {
         taskq__cmd_int(&update, after->run_at_ms);
-        taskq__cmd_int_or_null(&update, taskq__run_due(after));
+        taskq__cmd_int_or_null(&update, taskq__job_run_due(after));
         taskq__cmd_int_or_null(&update, after->backoff_due_ms);
         taskq__cmd_int(&update, after->cancel_requested);
     }
@@ -164,9 +159,9 @@ static int note(taskq__txn *txn, const taskq_job *before, const taskq_job *after
         rc = taskq__txn_made_ready(txn, after);
     }
     if (after->state == TASKQ_STATE_RUNNING) {
-        taskq__txn_due_steady(txn, taskq__job_expires_at(after));
+        taskq__batch_due_steady(txn->batch, taskq__job_expires_at(after));
     }
-    taskq__txn_due(txn, after);
+    taskq__batch_due(txn->batch, after);
     return rc;
 }
 

@@ -123,7 +123,7 @@ static int renew(taskq__txn *txn, taskq_beat *beat, const lease *held)
     taskq__cmd_int(&update, extras);
     taskq__cmd_int(&update, beat->id);
     rc = taskq__cmd_run(&update);
-    taskq__txn_due_steady(txn, expires_at);
+    taskq__batch_due_steady(txn->batch, expires_at);
     beat->lease_expires_at_ms = taskq__steady_to_wall(lease_due, txn->now);
     beat->cancel_requested = held->cancel_requested;
     return rc;

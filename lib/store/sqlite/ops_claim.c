@@ -154,7 +154,7 @@ static int take_new(claiming *c, taskq_text name)
 {
     const taskq_claim *claim = c->claim;
     int rc = SQLITE_OK;
-    taskq__place *queue = taskq__txn_queue(c->txn, name, false, &rc);
+    taskq__named *queue = taskq__txn_queue(c->txn, name, false, &rc);
     if (queue == NULL || !queue->there || queue->paused) {
         return rc;
     }

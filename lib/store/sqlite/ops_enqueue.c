@@ -236,7 +236,7 @@ static int insert_job(taskq__txn *txn, const taskq_job *job)
     taskq__cmd_text_or_null(&insert, job->unique_key);
     taskq__cmd_text_or_null(&insert, job->unique_key); /* it is live */
     taskq__cmd_int(&insert, job->updated_at_ms);
-    taskq__cmd_int_or_null(&insert, taskq__run_due(job));
+    taskq__cmd_int_or_null(&insert, taskq__job_run_due(job));
     taskq__cmd_int_or_null(&insert, job->backoff_due_ms);
     return taskq__cmd_run(&insert);
 }
@@ -305,7 +305,7 @@ static int write_one(enqueuing *e, uint32_t i)
     if (rc == SQLITE_OK && job->state == TASKQ_STATE_QUEUED) {
         rc = taskq__txn_made_ready(txn, job);
     }
-    taskq__txn_due(txn, job);
+    taskq__batch_due(txn->batch, job);
     e->in->made++;
     return rc;
 }

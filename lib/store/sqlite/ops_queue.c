@@ -8,7 +8,7 @@ int taskq__op_queue(taskq__txn *txn, taskq_op *op)
 {
     const taskq_queue_change *change = op->in.queue;
     int rc = SQLITE_OK;
-    taskq__place *queue = taskq__txn_queue(txn, change->name, true, &rc);
+    taskq__named *queue = taskq__txn_queue(txn, change->name, true, &rc);
     if (queue == NULL || !change->set_paused || queue->paused == change->paused) {
         return rc;
     }
