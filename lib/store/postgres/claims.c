@@ -22,7 +22,7 @@ static taskq_status take_held(taskq__pg_unit *unit, const PGresult *result, void
             return taskq__pg_fail_arena(err);
         }
         touch->row.job.progress =
-            taskq__pg_result_text(result, row, 1 + TASKQ__PG_JOB_COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT + 2);
+            taskq__pg_result_text(result, row, 1 + TASKQ__COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT + 2);
         if (c->pick_count < c->claim->limit) {
             c->picks[c->pick_count++] = touch;
         }
@@ -251,7 +251,7 @@ static bool hand_over(taskq__pg_claiming *c, const taskq_job *job, taskq_now now
         c->again = true;
         return false;
     }
-    taskq__pg_row_show_lease(place, now);
+    taskq__row_show_lease(place, now);
     c->claim->jobs[c->claim->job_count++] = place;
     return true;
 }

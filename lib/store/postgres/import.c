@@ -223,9 +223,8 @@ static void add_job(taskq__pg_params *p, const taskq_stored_job *stored)
 {
     const taskq_job *job = &stored->job;
     bool failed = job->state == TASKQ_STATE_FAILED;
-    int64_t extras = (job->progress.size > 0 ? TASKQ__PG_HAS_PROGRESS : 0) |
-                     (job->log.size > 0 ? TASKQ__PG_HAS_LOG : 0) |
-                     (stored->attempt_count > 0 ? TASKQ__PG_HAS_ATTEMPTS : 0);
+    int64_t extras = (job->progress.size > 0 ? TASKQ__HAS_PROGRESS : 0) | (job->log.size > 0 ? TASKQ__HAS_LOG : 0) |
+                     (stored->attempt_count > 0 ? TASKQ__HAS_ATTEMPTS : 0);
     taskq__pg_row_int(p, job->id);
     taskq__pg_row_int(p, job->version);
     taskq__pg_row_int(p, job->run_at_ms);

@@ -103,7 +103,7 @@ static taskq_status add_rows(taskq__pg_session *session, listing *l, taskq_error
     taskq_status status = taskq__pg_session_next(session, &result, err);
     for (int i = 0; status == TASKQ_OK && i < PQntuples(result) && l->page.count < l->limit; i++) {
         int64_t now = taskq__pg_result_int(result, i, 0);
-        taskq__pg_row *row = taskq_arena_alloc(l->arena, sizeof(*row));
+        taskq__row *row = taskq_arena_alloc(l->arena, sizeof(*row));
         if (row == NULL || !taskq__pg_row_take_whole(result, i, 1, (taskq_now){now, now}, l->arena, row)) {
             status = taskq__fail_memory(err);
             break;

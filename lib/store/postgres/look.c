@@ -55,7 +55,7 @@ static taskq_status take_locked(taskq__pg_unit *unit, const PGresult *result, vo
         if (touch == NULL || !taskq__pg_row_take(result, i, 0, unit->now, unit->arena, &touch->row)) {
             return taskq__pg_fail_arena(err);
         }
-        taskq__pg_row_stand_in(&touch->row);
+        taskq__row_stand_in(&touch->row);
         touch->there = true;
     }
     return TASKQ_OK;
@@ -99,17 +99,17 @@ static taskq_status ask_locks(taskq__pg_unit *unit, taskq_error *err)
 /* What was not read yet. A text that an op has changed meanwhile, or taken away, stands as the op left it. */
 static void take_texts(taskq__pg_touch *touch, const PGresult *result, int row)
 {
-    enum { TEXTS = TASKQ__PG_JOB_COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT };
+    enum { TEXTS = TASKQ__COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT };
     taskq_job *job = &touch->row.job;
     touch->whole = true;
-    job->payload = taskq__pg_result_text(result, row, TASKQ__PG_JOB_COLUMN_COUNT);
-    taskq__tags_split(taskq__pg_result_text(result, row, TASKQ__PG_JOB_COLUMN_COUNT + 1), job);
-    job->traceparent = taskq__pg_result_text(result, row, TASKQ__PG_JOB_COLUMN_COUNT + 2);
-    job->created_at_ms = taskq__pg_result_int(result, row, TASKQ__PG_JOB_COLUMN_COUNT + 3);
-    if (!touch->changed || taskq__pg_is_stand_in(job->result)) {
+    job->payload = taskq__pg_result_text(result, row, TASKQ__COLUMN_COUNT);
+    taskq__tags_split(taskq__pg_result_text(result, row, TASKQ__COLUMN_COUNT + 1), job);
+    job->traceparent = taskq__pg_result_text(result, row, TASKQ__COLUMN_COUNT + 2);
+    job->created_at_ms = taskq__pg_result_int(result, row, TASKQ__COLUMN_COUNT + 3);
+    if (!touch->changed || taskq__row_is_stand_in(job->result)) {
         job->result = taskq__pg_result_text(result, row, TEXTS);
     }
-    if (!touch->changed || taskq__pg_is_stand_in(job->error)) {
+    if (!touch->changed || taskq__row_is_stand_in(job->error)) {
         job->error = taskq__pg_result_text(result, row, TEXTS + 1);
     }
     if (touch->progress.size == 0 && !touch->progress_gone) {
@@ -122,7 +122,7 @@ static void take_texts(taskq__pg_touch *touch, const PGresult *result, int row)
 static taskq_status take_whole(taskq__pg_unit *unit, const PGresult *result, void *user, taskq_error *err)
 {
     (void)user;
-    enum { TEXTS = TASKQ__PG_JOB_COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT };
+    enum { TEXTS = TASKQ__COLUMN_COUNT + TASKQ__PG_PAYLOAD_COLUMN_COUNT };
     for (int i = 0; i < PQntuples(result); i++) {
         taskq__pg_touch *touch = taskq__pg_touch_of(unit, taskq__pg_result_int(result, i, 0));
         if (touch == NULL) {
@@ -155,7 +155,7 @@ taskq_status taskq__pg_ask_whole(taskq__pg_unit *unit, const int64_t *ids, const
 
 taskq__pg_touch *taskq__pg_take_candidate(taskq__pg_unit *unit, const PGresult *result, int row, int first)
 {
-    const int payload = first + TASKQ__PG_JOB_COLUMN_COUNT;
+    const int payload = first + TASKQ__COLUMN_COUNT;
     taskq__pg_touch *touch = taskq__pg_touch_of(unit, taskq__pg_result_int(result, row, first));
     if (touch == NULL || touch->there || touch->removed) {
         return touch;
@@ -175,7 +175,7 @@ taskq__pg_touch *taskq__pg_take_candidate(taskq__pg_unit *unit, const PGresult *
     touch->whole = (size_t)touch->payload_bytes == job->payload.size && touch->row.result_of == 0 &&
                    (touch->row.error_of == 0 || job->error.size > 0);
     if (!touch->whole) {
-        taskq__pg_row_stand_in(&touch->row);
+        taskq__row_stand_in(&touch->row);
     }
     return touch;
 }

@@ -76,23 +76,14 @@ static bool add_ended(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_
                                .digest = event->digest,
                                .next = touch->ended};
     touch->ended = ended;
-    touch->row.extras |= TASKQ__PG_HAS_ATTEMPTS;
+    touch->row.extras |= TASKQ__HAS_ATTEMPTS;
     return true;
-}
-
-/* Which attempt has this text: none, the one it was with before, or the one that has just ended. */
-static int64_t holder_of(taskq_text after, taskq_text before, int64_t held_by, int64_t ended_version)
-{
-    if (after.size == 0) {
-        return 0;
-    }
-    return after.data == before.data && after.size == before.size ? held_by : ended_version;
 }
 
 bool taskq__pg_move(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_event *event, const taskq_move *move,
                     taskq_text poll)
 {
-    taskq__pg_row *row = &touch->row;
+    taskq__row *row = &touch->row;
     const taskq_job before = row->job;
     const taskq_job *after = &move->after;
     if (move->removed) {
@@ -105,13 +96,13 @@ bool taskq__pg_move(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_ev
         row->job = *after;
         return true;
     }
-    row->result_of = holder_of(after->result, before.result, row->result_of, before.version);
-    row->error_of = holder_of(after->error, before.error, row->error_of, before.version);
+    row->result_of = taskq__row_holder(after->result, before.result, row->result_of, before.version);
+    row->error_of = taskq__row_holder(after->error, before.error, row->error_of, before.version);
     if (move->ended != TASKQ_OUTCOME_NONE && !add_ended(unit, touch, &before, event, move)) {
         return false;
     }
-    if ((move->cleared || move->progress_cleared) && (row->extras & TASKQ__PG_HAS_PROGRESS) != 0) {
-        row->extras &= ~(uint32_t)TASKQ__PG_HAS_PROGRESS;
+    if ((move->cleared || move->progress_cleared) && (row->extras & TASKQ__HAS_PROGRESS) != 0) {
+        row->extras &= ~(uint32_t)TASKQ__HAS_PROGRESS;
         touch->progress_gone = true;
         touch->progress_set = false;
     }

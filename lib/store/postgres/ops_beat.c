@@ -65,10 +65,10 @@ static bool renew(taskq__pg_unit *unit, taskq__pg_touch *touch, taskq_beat *beat
         touch->progress = beat->progress;
         touch->progress_set = true;
         job->progress = beat->progress;
-        touch->row.extras |= TASKQ__PG_HAS_PROGRESS;
+        touch->row.extras |= TASKQ__HAS_PROGRESS;
     }
     if (beat->log.size > 0) {
-        touch->row.extras |= TASKQ__PG_HAS_LOG;
+        touch->row.extras |= TASKQ__HAS_LOG;
         if (!append_log(unit, touch, beat->log)) {
             return false;
         }
@@ -76,7 +76,7 @@ static bool renew(taskq__pg_unit *unit, taskq__pg_touch *touch, taskq_beat *beat
     job->lease_due_ms = unit->now.steady_ms + job->lease_ms;
     int64_t expires_at = job->lease_due_ms < job->timeout_due_ms ? job->lease_due_ms : job->timeout_due_ms;
     touch->beaten = true;
-    taskq__pg_row_show_lease(job, unit->now);
+    taskq__row_show_lease(job, unit->now);
     taskq__batch_due_steady(unit->batch, expires_at);
     beat->lease_expires_at_ms = taskq__steady_to_wall(job->lease_due_ms, unit->now);
     beat->cancel_requested = job->cancel_requested;

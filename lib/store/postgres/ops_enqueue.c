@@ -37,7 +37,7 @@ static taskq_status take_unique(taskq__pg_unit *unit, const PGresult *result, vo
             if (!taskq__pg_row_take(result, row, 2, unit->now, unit->arena, &touch->row)) {
                 return taskq__pg_fail_arena(err);
             }
-            taskq__pg_row_stand_in(&touch->row);
+            taskq__row_stand_in(&touch->row);
             touch->there = true;
         }
         e->holders[at->job] = id;

@@ -168,7 +168,7 @@ static void answer(taskq_event *event, const taskq__pg_touch *touch, taskq_job *
     event->state = touch->row.job.state;
     event->new_version = touch->row.job.version;
     if (place != NULL) {
-        taskq__pg_row_show_lease(place, now);
+        taskq__row_show_lease(place, now);
         event->job = place;
     }
 }

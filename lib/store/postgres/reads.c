@@ -27,7 +27,7 @@ typedef struct getting {
     int64_t id;
     uint32_t parts;
     taskq_arena *arena;
-    taskq__pg_row *row; /* out; NULL: there is none */
+    taskq__row *row; /* out; NULL: there is none */
 } getting;
 
 /* The last ones; read from the end, shown from the oldest. */
@@ -94,7 +94,7 @@ static taskq_status read_row(taskq__pg_session *session, getting *get, taskq_err
     PGresult *result = NULL;
     taskq_status status = taskq__pg_session_next(session, &result, err);
     if (status == TASKQ_OK && PQntuples(result) > 0) {
-        taskq__pg_row *row = taskq_arena_alloc(get->arena, sizeof(*row));
+        taskq__row *row = taskq_arena_alloc(get->arena, sizeof(*row));
         if (row == NULL || !taskq__pg_row_take_whole(result, 0, 1, now_of(result), get->arena, row)) {
             status = taskq__fail_memory(err);
         } else {

@@ -13,9 +13,9 @@
 #define LOCKED(more) "(SELECT * FROM @jobs WHERE id = c.id " more "FOR UPDATE SKIP LOCKED) j "
 #define LATERAL_LOCKED "CROSS JOIN LATERAL " LOCKED("")
 /* What a claim hands out, but large payloads. */
-#define CANDIDATE_COLUMNS                                                                                             \
-    TASKQ__PG_JOB_COLUMNS ", octet_length(p.payload), CASE WHEN octet_length(p.payload) <= 8192 THEN p.payload END, " \
-                          "p.tags, p.traceparent, p.created_at, e.text"
+#define CANDIDATE_COLUMNS                                                                                          \
+    TASKQ__JOB_COLUMNS ", octet_length(p.payload), CASE WHEN octet_length(p.payload) <= 8192 THEN p.payload END, " \
+                       "p.tags, p.traceparent, p.created_at, e.text"
 #define CANDIDATE_JOINS                                 \
     TASKQ__PG_MAYBE("*", "@payloads", "id = j.id", "p") \
     TASKQ__PG_MAYBE("text", "@attempts", "job_id = j.id AND version = j.error_of", "e")
@@ -23,13 +23,12 @@
     "octet_length(p.payload) + coalesce(octet_length(r.text), 0) + coalesce(octet_length(e.text), 0) + " \
     "coalesce(octet_length(g.progress), 0)"
 /* The sweeps: instants from $1 to now, the oldest first. */
-#define WALK(column)                                                                                                   \
-    "SELECT " TASKQ__PG_JOB_COLUMNS ", 0::bigint FROM (SELECT id FROM @jobs WHERE " column                             \
-    " >= $1::bigint AND " column " <= (SELECT @now_ms()) ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED \
-    "LIMIT $2::bigint"
-#define WALK_OLD(column)                                                                                         \
-    "SELECT " TASKQ__PG_JOB_COLUMNS ", octet_length(p.payload)::bigint FROM (SELECT id FROM @jobs WHERE " column \
-    " <= $1::bigint ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED TASKQ__PG_MAYBE(               \
+#define WALK(column)                                                                                                 \
+    "SELECT " TASKQ__JOB_COLUMNS ", 0::bigint FROM (SELECT id FROM @jobs WHERE " column " >= $1::bigint AND " column \
+    " <= (SELECT @now_ms()) ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED "LIMIT $2::bigint"
+#define WALK_OLD(column)                                                                                      \
+    "SELECT " TASKQ__JOB_COLUMNS ", octet_length(p.payload)::bigint FROM (SELECT id FROM @jobs WHERE " column \
+    " <= $1::bigint ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED TASKQ__PG_MAYBE(            \
         "payload", "@payloads", "id = j.id", "p") "LIMIT $2::bigint"
 /* Each by its own index: see the collation of jobs_ready_any. */
 #define OF_ANY(queue) "WHERE claimable AND queue = " queue " COLLATE \"POSIX\" "
@@ -81,12 +80,12 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
     /* The time, and ids for $1 new jobs. */
     AT(START) = {"start",
                  "SELECT @now_ms(), CASE WHEN g > 0 THEN nextval('@job_ids') END FROM generate_series(0, $1::bigint) g"},
-    AT(JOBS_LOCK) = {"jobs_lock", "SELECT " TASKQ__PG_JOB_COLUMNS " FROM unnest($1::bigint[]) c(id) "
+    AT(JOBS_LOCK) = {"jobs_lock", "SELECT " TASKQ__JOB_COLUMNS " FROM unnest($1::bigint[]) c(id) "
                                   "CROSS JOIN LATERAL (SELECT * FROM @jobs WHERE id = c.id FOR UPDATE) j"},
     /* Of each group the texts that begin before byte $3, the payloads that do before byte $4. */
     AT(JOBS_WHOLE) =
         {"jobs_whole",
-         "SELECT " TASKQ__PG_JOB_COLUMNS ", CASE WHEN j.before < $4::bigint THEN j.payload END, j.tags, j.traceparent, "
+         "SELECT " TASKQ__JOB_COLUMNS ", CASE WHEN j.before < $4::bigint THEN j.payload END, j.tags, j.traceparent, "
          "j.created_at, CASE WHEN j.before < $3::bigint THEN j.result END, CASE WHEN j.before < $3::bigint THEN j.error END, "
          "CASE WHEN j.before < $3::bigint THEN j.progress END, j.before < $4::bigint "
          "FROM (SELECT j.*, p.payload, p.tags, p.traceparent, p.created_at, r.text AS result, e.text AS error, g.progress, "
@@ -94,7 +93,7 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
          "1 PRECEDING), 0) AS before FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY w(id, part, at) " TASKQ__PG_EACH(
              "*", "@jobs", "id = w.id", "j") TASKQ__PG_JOIN_TEXTS ") j"},
     AT(UNIQUE_FIND) = {"unique_find",
-                       "SELECT w.at, " TEXT_BYTES ", " TASKQ__PG_JOB_COLUMNS
+                       "SELECT w.at, " TEXT_BYTES ", " TASKQ__JOB_COLUMNS
                        " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY w(queue, key, at) " TASKQ__PG_EACH(
                            "*", "@jobs", "queue = w.queue AND live_key = w.key", "j") TASKQ__PG_JOIN_TEXTS},
     AT(RETRY_KEYS) = {"retry_keys",

@@ -40,8 +40,8 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
                                 "('idle_in_transaction_session_timeout', '15000')) settings (name, value)"},
     AT(BEGIN_READ) = {"begin_read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"},
 
-    AT(GET) = {"get", "SELECT " NOW ", " TASKQ__PG_JOB_COLUMNS ", " TASKQ__PG_PAYLOAD_COLUMNS
-                      ", " TASKQ__PG_TEXT_COLUMNS " FROM @jobs j " TASKQ__PG_JOIN_TEXTS "WHERE j.id = $1::bigint"},
+    AT(GET) = {"get", "SELECT " NOW ", " TASKQ__JOB_COLUMNS ", " TASKQ__PAYLOAD_COLUMNS ", " TASKQ__PG_TEXT_COLUMNS
+                      " FROM @jobs j " TASKQ__PG_JOIN_TEXTS "WHERE j.id = $1::bigint"},
     AT(GET_ATTEMPTS) = {"get_attempts",
                         "SELECT attempt, outcome, worker, started_at, finished_at, CASE WHEN outcome <> 1 THEN text END "
                         "FROM @attempts WHERE job_id = $1::bigint ORDER BY version DESC LIMIT $2::bigint"},
@@ -57,7 +57,7 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
                            "*", "@payloads", "id = j.id", "p")},
     /* Of the same jobs those that fit, at most $3 of them and those that begin before byte $4. Of a filter, NULL: any. */
     AT(LIST) = {"list",
-                "SELECT * FROM (SELECT " NOW ", " TASKQ__PG_JOB_COLUMNS ", " TASKQ__PG_PAYLOAD_COLUMNS
+                "SELECT * FROM (SELECT " NOW ", " TASKQ__JOB_COLUMNS ", " TASKQ__PAYLOAD_COLUMNS
                 ", " TASKQ__PG_TEXT_COLUMNS ", "
                 "sum(octet_length(p.payload) + coalesce(octet_length(r.text), 0) + coalesce(octet_length(e.text), 0) + "
                 "coalesce(octet_length(g.progress), 0)) OVER (ORDER BY j.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND "

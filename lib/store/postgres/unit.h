@@ -25,7 +25,7 @@ typedef struct taskq__pg_ended {
 
 /* A job that the batch holds locked, or makes. */
 typedef struct taskq__pg_touch {
-    taskq__pg_row row;           /* as it now stands; its texts live as long as the batch */
+    taskq__row row;              /* as it now stands; its texts live as long as the batch */
     bool there;                  /* there is such a job, or this batch makes it */
     bool made, changed, removed; /* INSERT, UPDATE, DELETE */
     bool beaten, asked;          /* only lease and extras; only cancel_requested and updated_at */
@@ -108,7 +108,7 @@ taskq_status taskq__pg_look(taskq__pg_unit *unit, taskq_error *err);
 /* Whole rows of jobs, in the next round trip: into their touches. `groups`: beside each id, what has a bound of its own together. */
 taskq_status taskq__pg_ask_whole(taskq__pg_unit *unit, const int64_t *ids, const int64_t *groups, uint32_t count,
                                  int64_t texts_max, taskq_error *err);
-/* A candidate's columns, from `first`: TASKQ__PG_JOB_COLUMNS, the payload's size, the payload if small, tags, traceparent, created_at,
+/* A candidate's columns, from `first`: TASKQ__JOB_COLUMNS, the payload's size, the payload if small, tags, traceparent, created_at,
  * the last error. Nothing changes where the batch has it already. NULL: no memory. */
 taskq__pg_touch *taskq__pg_take_candidate(taskq__pg_unit *unit, const PGresult *result, int row, int first);
 

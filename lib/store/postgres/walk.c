@@ -25,9 +25,9 @@ static taskq_status take_rows(taskq__pg_unit *unit, const PGresult *result, void
         if (touch == NULL || !taskq__pg_row_take(result, row, 0, unit->now, unit->arena, &touch->row)) {
             return taskq__pg_fail_arena(err);
         }
-        taskq__pg_row_stand_in(&touch->row);
+        taskq__row_stand_in(&touch->row);
         touch->there = true;
-        touch->payload_bytes = taskq__pg_result_int(result, row, TASKQ__PG_JOB_COLUMN_COUNT);
+        touch->payload_bytes = taskq__pg_result_int(result, row, TASKQ__COLUMN_COUNT);
         w->touches[w->count++] = touch;
     }
     return TASKQ_OK;

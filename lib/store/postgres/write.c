@@ -27,9 +27,9 @@ static taskq_status write_deleted(taskq__pg_unit *unit, taskq_error *err)
         uint32_t extras;
     } tables[] = {{TASKQ__PG_SQL_JOBS_DELETE, 0},
                   {TASKQ__PG_SQL_PAYLOADS_DELETE, 0},
-                  {TASKQ__PG_SQL_ATTEMPTS_DELETE, TASKQ__PG_HAS_ATTEMPTS},
-                  {TASKQ__PG_SQL_PROGRESS_DELETE, TASKQ__PG_HAS_PROGRESS},
-                  {TASKQ__PG_SQL_LOGS_DELETE, TASKQ__PG_HAS_LOG}};
+                  {TASKQ__PG_SQL_ATTEMPTS_DELETE, TASKQ__HAS_ATTEMPTS},
+                  {TASKQ__PG_SQL_PROGRESS_DELETE, TASKQ__HAS_PROGRESS},
+                  {TASKQ__PG_SQL_LOGS_DELETE, TASKQ__HAS_LOG}};
     taskq_status status = TASKQ_OK;
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && status == TASKQ_OK; i++) {
         taskq__pg_params params;

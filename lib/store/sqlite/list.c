@@ -30,15 +30,14 @@ static bool fits(taskq_text wanted, taskq_text there)
     return wanted.size == 0 || taskq__text_equal(wanted, there);
 }
 
-/* What can be told from the narrow row, before any of it is copied. The columns are those of JOB_COLUMNS. */
+/* What can be told from the narrow row, before any of it is copied. */
 static bool fits_narrow(const taskq_filter *filter, taskq__cmd *cmd)
 {
-    enum { STATE = 2, QUEUE = 3, TYPE = 4, BATCH = 15, WORKER = 17 };
-    return (filter->state == 0 || (int64_t)filter->state == taskq__cmd_column(cmd, STATE)) &&
-           fits(filter->queue, taskq__cmd_column_text(cmd, QUEUE)) &&
-           fits(filter->type, taskq__cmd_column_text(cmd, TYPE)) &&
-           fits(filter->batch, taskq__cmd_column_text(cmd, BATCH)) &&
-           fits(filter->worker, taskq__cmd_column_text(cmd, WORKER));
+    return (filter->state == 0 || (int64_t)filter->state == taskq__cmd_column(cmd, TASKQ__COLUMN_STATE)) &&
+           fits(filter->queue, taskq__cmd_column_text(cmd, TASKQ__COLUMN_QUEUE)) &&
+           fits(filter->type, taskq__cmd_column_text(cmd, TASKQ__COLUMN_TYPE)) &&
+           fits(filter->batch, taskq__cmd_column_text(cmd, TASKQ__COLUMN_BATCH)) &&
+           fits(filter->worker, taskq__cmd_column_text(cmd, TASKQ__COLUMN_WORKER));
 }
 
 static bool has_tag(taskq_text tags, taskq_text tag)
@@ -138,8 +137,7 @@ static int look_at_jobs(listing *l)
         l->last_id = taskq__cmd_column(&cmd, 0);
         int rc = SQLITE_OK;
         if (wanted) {
-            enum { ERROR_OF = 27 };
-            rc = fits_wide(l, l->last_id, taskq__cmd_column(&cmd, ERROR_OF), &wanted);
+            rc = fits_wide(l, l->last_id, taskq__cmd_column(&cmd, TASKQ__COLUMN_ERROR_OF), &wanted);
         }
         if (rc == SQLITE_OK && wanted) {
             rc = add_current(l, &cmd);

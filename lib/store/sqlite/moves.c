@@ -74,15 +74,6 @@ static int write_attempt(taskq__txn *txn, const taskq_job *before, const taskq_e
     return taskq__cmd_run(&insert);
 }
 
-/* Which attempt has this text: none, the one it was with before, or the one that has just ended. */
-static int64_t holder_of(taskq_text after, taskq_text before, int64_t held_by, int64_t ended_version)
-{
-    if (after.size == 0) {
-        return 0;
-    }
-    return after.data == before.data && after.size == before.size ? held_by : ended_version;
-}
-
 /* Which columns a move can have changed. What the shorter updates leave out is compared, not assumed. */
 static taskq__sql update_for(const taskq__row *before, const taskq_job *after, const taskq__row *refs)
 {
@@ -195,8 +186,8 @@ int taskq__move_write(taskq__txn *txn, const taskq__row *before, const taskq_eve
         return move->touched ? ask_cancel(txn, after) : SQLITE_OK;
     }
     taskq__row refs = {.extras = before->extras};
-    refs.result_of = holder_of(after->result, job->result, before->result_of, job->version);
-    refs.error_of = holder_of(after->error, job->error, before->error_of, job->version);
+    refs.result_of = taskq__row_holder(after->result, job->result, before->result_of, job->version);
+    refs.error_of = taskq__row_holder(after->error, job->error, before->error_of, job->version);
     int rc = write_side_tables(txn, before, event, move, &refs);
     if (rc == SQLITE_OK) {
         rc = update_job(txn, before, move, &refs, poll);

@@ -6,76 +6,37 @@
 #include "store/sqlite/rows.h"
 
 #include "core/tags.h"
-#include "core/timekeeper.h"
 
 #include <string.h>
-
-/* In the order of JOB_COLUMNS in statements.c. */
-enum {
-    COLUMN_ID,
-    COLUMN_VERSION,
-    COLUMN_STATE,
-    COLUMN_QUEUE,
-    COLUMN_TYPE,
-    COLUMN_PRIORITY,
-    COLUMN_RUN_AT,
-    COLUMN_ATTEMPT,
-    COLUMN_MAX_ATTEMPTS,
-    COLUMN_TIMEOUT,
-    COLUMN_LEASE,
-    COLUMN_BACKOFF_BASE,
-    COLUMN_BACKOFF_FACTOR,
-    COLUMN_BACKOFF_MAX,
-    COLUMN_BACKOFF_JITTER,
-    COLUMN_BATCH,
-    COLUMN_UNIQUE_KEY,
-    COLUMN_WORKER,
-    COLUMN_CANCEL_REQUESTED,
-    COLUMN_UPDATED_AT,
-    COLUMN_STARTED_AT,
-    COLUMN_DONE_AT,
-    COLUMN_FAILED_AT,
-    COLUMN_LEASE_DUE,
-    COLUMN_TIMEOUT_DUE,
-    COLUMN_BACKOFF_DUE,
-    COLUMN_RESULT_OF,
-    COLUMN_ERROR_OF,
-    COLUMN_EXTRAS,
-    COLUMN_COUNT
-};
-
-void taskq__row_show_lease(taskq_job *job, taskq_now now)
-{
-    job->lease_expires_at_ms = job->state == TASKQ_STATE_RUNNING ? taskq__steady_to_wall(job->lease_due_ms, now) : 0;
-}
 
 static void take_numbers(taskq__cmd *cmd, taskq__row *out)
 {
     taskq_job *job = &out->job;
-    job->id = taskq__cmd_column(cmd, COLUMN_ID);
-    job->version = taskq__cmd_column(cmd, COLUMN_VERSION);
-    job->state = (taskq_state)taskq__cmd_column(cmd, COLUMN_STATE);
-    job->priority = (int32_t)taskq__cmd_column(cmd, COLUMN_PRIORITY);
-    job->run_at_ms = taskq__cmd_column(cmd, COLUMN_RUN_AT);
-    job->attempt = (int32_t)taskq__cmd_column(cmd, COLUMN_ATTEMPT);
-    job->max_attempts = (int32_t)taskq__cmd_column(cmd, COLUMN_MAX_ATTEMPTS);
-    job->timeout_ms = taskq__cmd_column(cmd, COLUMN_TIMEOUT);
-    job->lease_ms = taskq__cmd_column(cmd, COLUMN_LEASE);
-    job->backoff.base_ms = taskq__cmd_column(cmd, COLUMN_BACKOFF_BASE);
-    job->backoff.factor = sqlite3_column_double(cmd->stmt, COLUMN_BACKOFF_FACTOR);
-    job->backoff.max_ms = taskq__cmd_column(cmd, COLUMN_BACKOFF_MAX);
-    job->backoff.jitter = sqlite3_column_double(cmd->stmt, COLUMN_BACKOFF_JITTER);
-    job->cancel_requested = taskq__cmd_column(cmd, COLUMN_CANCEL_REQUESTED) != 0;
-    job->updated_at_ms = taskq__cmd_column(cmd, COLUMN_UPDATED_AT);
-    job->started_at_ms = taskq__cmd_column(cmd, COLUMN_STARTED_AT);
+    job->id = taskq__cmd_column(cmd, TASKQ__COLUMN_ID);
+    job->version = taskq__cmd_column(cmd, TASKQ__COLUMN_VERSION);
+    job->state = (taskq_state)taskq__cmd_column(cmd, TASKQ__COLUMN_STATE);
+    job->priority = (int32_t)taskq__cmd_column(cmd, TASKQ__COLUMN_PRIORITY);
+    job->run_at_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_RUN_AT);
+    job->attempt = (int32_t)taskq__cmd_column(cmd, TASKQ__COLUMN_ATTEMPT);
+    job->max_attempts = (int32_t)taskq__cmd_column(cmd, TASKQ__COLUMN_MAX_ATTEMPTS);
+    job->timeout_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_TIMEOUT);
+    job->lease_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_LEASE);
+    job->backoff.base_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_BACKOFF_BASE);
+    job->backoff.factor = sqlite3_column_double(cmd->stmt, TASKQ__COLUMN_BACKOFF_FACTOR);
+    job->backoff.max_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_BACKOFF_MAX);
+    job->backoff.jitter = sqlite3_column_double(cmd->stmt, TASKQ__COLUMN_BACKOFF_JITTER);
+    job->cancel_requested = taskq__cmd_column(cmd, TASKQ__COLUMN_CANCEL_REQUESTED) != 0;
+    job->updated_at_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_UPDATED_AT);
+    job->started_at_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_STARTED_AT);
     /* One of the two at most; the other is NULL, which reads as 0. */
-    job->finished_at_ms = taskq__cmd_column(cmd, COLUMN_DONE_AT) + taskq__cmd_column(cmd, COLUMN_FAILED_AT);
-    job->lease_due_ms = taskq__cmd_column(cmd, COLUMN_LEASE_DUE);
-    job->timeout_due_ms = taskq__cmd_column(cmd, COLUMN_TIMEOUT_DUE);
-    job->backoff_due_ms = taskq__cmd_column(cmd, COLUMN_BACKOFF_DUE);
-    out->result_of = taskq__cmd_column(cmd, COLUMN_RESULT_OF);
-    out->error_of = taskq__cmd_column(cmd, COLUMN_ERROR_OF);
-    out->extras = (uint32_t)taskq__cmd_column(cmd, COLUMN_EXTRAS);
+    job->finished_at_ms =
+        taskq__cmd_column(cmd, TASKQ__COLUMN_DONE_AT) + taskq__cmd_column(cmd, TASKQ__COLUMN_FAILED_AT);
+    job->lease_due_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_LEASE_DUE);
+    job->timeout_due_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_TIMEOUT_DUE);
+    job->backoff_due_ms = taskq__cmd_column(cmd, TASKQ__COLUMN_BACKOFF_DUE);
+    out->result_of = taskq__cmd_column(cmd, TASKQ__COLUMN_RESULT_OF);
+    out->error_of = taskq__cmd_column(cmd, TASKQ__COLUMN_ERROR_OF);
+    out->extras = (uint32_t)taskq__cmd_column(cmd, TASKQ__COLUMN_EXTRAS);
 }
 
 bool taskq__row_take(taskq__cmd *cmd, taskq_now now, taskq_arena *arena, taskq__row *out)
@@ -84,11 +45,11 @@ bool taskq__row_take(taskq__cmd *cmd, taskq_now now, taskq_arena *arena, taskq__
     take_numbers(cmd, out);
     taskq__row_show_lease(&out->job, now);
     taskq_job *job = &out->job;
-    return taskq__cmd_column_copy(cmd, COLUMN_QUEUE, arena, &job->queue) &&
-           taskq__cmd_column_copy(cmd, COLUMN_TYPE, arena, &job->type) &&
-           taskq__cmd_column_copy(cmd, COLUMN_BATCH, arena, &job->batch) &&
-           taskq__cmd_column_copy(cmd, COLUMN_UNIQUE_KEY, arena, &job->unique_key) &&
-           taskq__cmd_column_copy(cmd, COLUMN_WORKER, arena, &job->worker);
+    return taskq__cmd_column_copy(cmd, TASKQ__COLUMN_QUEUE, arena, &job->queue) &&
+           taskq__cmd_column_copy(cmd, TASKQ__COLUMN_TYPE, arena, &job->type) &&
+           taskq__cmd_column_copy(cmd, TASKQ__COLUMN_BATCH, arena, &job->batch) &&
+           taskq__cmd_column_copy(cmd, TASKQ__COLUMN_UNIQUE_KEY, arena, &job->unique_key) &&
+           taskq__cmd_column_copy(cmd, TASKQ__COLUMN_WORKER, arena, &job->worker);
 }
 
 bool taskq__row_take_payload(taskq__cmd *cmd, int first, taskq_arena *arena, taskq_job *out)
@@ -134,19 +95,6 @@ int taskq__row_read_texts(taskq__conn *conn, taskq_arena *arena, taskq__row *row
     return rc;
 }
 
-/* The state machine only keeps a result or an error, or lets it go: of a megabyte that nobody looks at it is enough to know
- * that it is there. */
-static void stand_in_for_texts(taskq__row *row)
-{
-    static const taskq_text there = {"?", 1};
-    if (row->result_of != 0) {
-        row->job.result = there;
-    }
-    if (row->error_of != 0) {
-        row->job.error = there;
-    }
-}
-
 int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq_now now, taskq_arena *arena,
                     taskq__row *out, bool *found)
 {
@@ -155,13 +103,13 @@ int taskq__row_read(taskq__conn *conn, int64_t id, taskq__row_depth depth, taskq
     taskq__cmd_int(&cmd, id);
     *found = taskq__cmd_row(&cmd);
     if (*found && taskq__row_take(&cmd, now, arena, out) && !narrow) {
-        taskq__row_take_payload(&cmd, COLUMN_COUNT, arena, &out->job);
+        taskq__row_take_payload(&cmd, TASKQ__COLUMN_COUNT, arena, &out->job);
     }
     int rc = taskq__cmd_end(&cmd);
     if (rc == SQLITE_OK && *found && depth == TASKQ__ROW_WHOLE) {
         rc = taskq__row_read_texts(conn, arena, out);
     } else if (rc == SQLITE_OK && *found && narrow) {
-        stand_in_for_texts(out);
+        taskq__row_stand_in(out);
     }
     return rc;
 }

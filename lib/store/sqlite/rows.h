@@ -5,16 +5,8 @@
 
 #include <taskq/sys/store.h>
 
+#include "store/row.h"
 #include "store/sqlite/sql.h"
-
-/* Which side tables have rows of a job: saves looking into them for nothing. */
-enum { TASKQ__HAS_PROGRESS = 1, TASKQ__HAS_LOG = 2, TASKQ__HAS_ATTEMPTS = 4 };
-
-typedef struct taskq__row {
-    taskq_job job;
-    int64_t result_of, error_of; /* the attempts (by version) that have result and error; 0: none */
-    uint32_t extras;
-} taskq__row;
 
 /* How much of a job is read: what the state machine looks at (a result or error is there, but is not what it says), or all
  * that is shown of it (but attempts and log), or of that all but result, error and progress. */
@@ -33,8 +25,5 @@ int taskq__row_read_texts(taskq__conn *conn, taskq_arena *arena, taskq__row *row
 
 /* The last 64 KiB of its log. */
 int taskq__row_read_log(taskq__conn *conn, taskq_arena *arena, taskq_job *job);
-
-/* A running job's lease as it is shown. */
-void taskq__row_show_lease(taskq_job *job, taskq_now now);
 
 #endif

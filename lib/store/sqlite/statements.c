@@ -7,15 +7,9 @@
  */
 #include "store/sqlite/sql.h"
 
-#include <assert.h>
+#include "store/row.h"
 
-/* In the order of the columns in rows.c. */
-#define JOB_COLUMNS                                                                                                  \
-    "j.id, j.version, j.state, j.queue, j.type, j.priority, j.run_at, j.attempt, j.max_attempts, j.timeout_ms, "     \
-    "j.lease_ms, j.backoff_base_ms, j.backoff_factor, j.backoff_max_ms, j.backoff_jitter, j.batch, j.unique_key, "   \
-    "j.worker, j.cancel_requested, j.updated_at, j.started_at, j.done_at, j.failed_at, j.lease_due, j.timeout_due, " \
-    "j.backoff_due, j.result_of, j.error_of, j.extras"
-#define PAYLOAD_COLUMNS "p.payload, p.tags, p.traceparent, p.created_at"
+#include <assert.h>
 
 enum {
     W = TASKQ__SQL_FOR_WRITER,
@@ -38,10 +32,10 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
     SQL(META_WRITE, WP,
         "INSERT INTO @meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
 
-    SQL(JOB_READ, WP, "SELECT " JOB_COLUMNS " FROM @jobs AS j WHERE j.id = ?1"),
+    SQL(JOB_READ, WP, "SELECT " TASKQ__JOB_COLUMNS " FROM @jobs AS j WHERE j.id = ?1"),
     /* CROSS JOIN: in this order. */
     SQL(JOB_READ_WHOLE, WRP,
-        "SELECT " JOB_COLUMNS ", " PAYLOAD_COLUMNS
+        "SELECT " TASKQ__JOB_COLUMNS ", " TASKQ__PAYLOAD_COLUMNS
         " FROM @jobs AS j CROSS JOIN @payloads AS p WHERE j.id = ?1 AND p.id = j.id"),
     SQL(JOB_INSERT, WP,
         "INSERT INTO @jobs (id, version, state, claimable, queue, type, priority, run_at, attempt, max_attempts, timeout_ms, "
@@ -66,7 +60,7 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
     SQL(JOB_BEAT, W, "UPDATE @jobs SET lease_due = ?1, expires_at = ?2, extras = ?3 WHERE id = ?4"),
     SQL(JOB_ASK_CANCEL, W, "UPDATE @jobs SET cancel_requested = ?1, updated_at = ?2 WHERE id = ?3"),
     SQL(JOB_DELETE, W, "DELETE FROM @jobs WHERE id = ?1"),
-    SQL(PAYLOAD_READ, R, "SELECT " PAYLOAD_COLUMNS " FROM @payloads AS p WHERE p.id = ?1"),
+    SQL(PAYLOAD_READ, R, "SELECT " TASKQ__PAYLOAD_COLUMNS " FROM @payloads AS p WHERE p.id = ?1"),
     SQL(PAYLOAD_INSERT, WP,
         "INSERT INTO @payloads (id, created_at, tags, traceparent, payload) VALUES (?1, ?2, ?3, ?4, ?5)"),
     SQL(PAYLOAD_DELETE, W, "DELETE FROM @payloads WHERE id = ?1"),
@@ -124,7 +118,7 @@ static const taskq__sql_text texts[TASKQ__SQL_COUNT] = {
         "SELECT key FROM @keys INDEXED BY @keys_expires WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2"),
     SQL(KEY_DELETE, W, "DELETE FROM @keys WHERE key = ?1"),
 
-    SQL(LIST, R, "SELECT " JOB_COLUMNS " FROM @jobs AS j WHERE j.id < ?1 ORDER BY j.id DESC"),
+    SQL(LIST, R, "SELECT " TASKQ__JOB_COLUMNS " FROM @jobs AS j WHERE j.id < ?1 ORDER BY j.id DESC"),
     SQL(OLDEST_READY, R,
         "SELECT priority, run_at FROM @jobs INDEXED BY @jobs_ready_any "
         "WHERE claimable = 1 AND queue = ?1 AND priority < ?2 ORDER BY priority DESC, run_at LIMIT 1"),
