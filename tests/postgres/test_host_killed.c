@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The process is killed between any two steps of a host's transaction: its rows and the jobs agree nevertheless. */
 #include "pghost.h"
+#include "support/killed.h"
 
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int64_t job_id, job_version;
@@ -17,40 +16,28 @@ static void setup(void)
     taskq_store_close(store);
 }
 
-/* ---- the child: goes on until the step after which it is to be killed, tells so, and waits for it ------------------------ */
-
-static int kill_after, tell;
-
-static void step(int which)
-{
-    if (which == kill_after) {
-        char done = '.';
-        (void)!write(tell, &done, 1);
-        for (;;) {
-            (void)pause();
-        }
-    }
-}
+/* ---- the child ----------------------------------------------------------------------------------------------------- */
 
 /* A job that runs becomes an order, and an order that is made wants a mail: one transaction. */
 enum { BEGUN, ORDERED, ENQUEUED, ORDERED_MORE, COMPLETED, ENDED, STEPS };
 
-static void live(bool commits)
+static void live(void *user)
 {
+    const bool *commits = user;
     pghost host;
     host_open(&host);
     host_run(&host, "BEGIN");
-    step(BEGUN);
+    killed_step(BEGUN);
     host_run(&host, "INSERT INTO @orders VALUES (1)");
-    step(ORDERED);
+    killed_step(ORDERED);
     ck_ok(host_enqueue(&host, "key", "again", NULL, NULL));
-    step(ENQUEUED);
+    killed_step(ENQUEUED);
     host_run(&host, "INSERT INTO @orders VALUES (2)");
-    step(ORDERED_MORE);
+    killed_step(ORDERED_MORE);
     ck_ok(host_complete(&host, job_id, job_version));
-    step(COMPLETED);
-    host_run(&host, commits ? "COMMIT" : "ROLLBACK");
-    step(ENDED);
+    killed_step(COMPLETED);
+    host_run(&host, *commits ? "COMMIT" : "ROLLBACK");
+    killed_step(ENDED);
 }
 
 /* The server has seen the child's end. */
@@ -61,22 +48,7 @@ static void await_end(void)
 
 static void die_after(int which, bool commits)
 {
-    int ends[2];
-    char done;
-    ck_assert_int_eq(pipe(ends), 0);
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        kill_after = which;
-        tell = ends[1];
-        live(commits);
-        _exit(1);
-    }
-    (void)close(ends[1]);
-    ck_assert_int_eq(read(ends[0], &done, 1), 1);
-    ck_assert_int_eq(kill(child, SIGKILL), 0);
-    ck_assert_int_eq(waitpid(child, NULL, 0), child);
-    (void)close(ends[0]);
+    killed_after(which, live, &commits);
     await_end();
 }
 
@@ -155,27 +127,7 @@ START_TEST(a_kill_at_any_moment_leaves_as_many_orders_as_mails)
     enum { ROUNDS = 10 };
     int64_t told = 0;
     for (int round = 0; round < ROUNDS; round++) {
-        int ends[2];
-        char some[64];
-        ck_assert_int_eq(pipe(ends), 0);
-        pid_t child = fork();
-        ck_assert_int_ge(child, 0);
-        if (child == 0) {
-            (void)close(ends[0]);
-            transact_for_ever(ends[1]);
-        }
-        (void)close(ends[1]);
-        for (int i = 0; i <= 5 * round; i++) {
-            ssize_t got = read(ends[0], some, sizeof(some));
-            ck_assert_int_gt(got, 0);
-            told += got;
-        }
-        ck_assert_int_eq(kill(child, SIGKILL), 0);
-        ck_assert_int_eq(waitpid(child, NULL, 0), child);
-        for (ssize_t got; (got = read(ends[0], some, sizeof(some))) > 0;) {
-            told += got;
-        }
-        (void)close(ends[0]);
+        told += killed_while(transact_for_ever, 5 * round);
         await_end();
         int64_t orders = count_orders();
         ck_assert_int_eq(count_jobs(), orders + 1); /* and the one that was there before */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The process is killed between any two steps of a host's transaction: its rows and the jobs agree nevertheless. */
 #include "support/check_main.h"
+#include "support/killed.h"
 
-#include <signal.h>
 #include <sqlite3.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <taskq/sqlite.h>
@@ -12,48 +11,41 @@
 #include "fixture.h"
 #include "host.h"
 
-/* ---- the child: goes on until the step after which it is to be killed, tells so, and waits for it ------------------------ */
-
-static int kill_after, tell;
-
-static void step(int which)
-{
-    if (which == kill_after) {
-        char done = '.';
-        (void)!write(tell, &done, 1);
-        for (;;) {
-            (void)pause();
-        }
-    }
-}
+/* ---- the child ----------------------------------------------------------------------------------------------------- */
 
 /* A job that runs becomes an order, and an order that is made wants a mail: one transaction. */
 enum { BEGUN, ORDERED, ENQUEUED, COMPLETED, ORDERED_MORE, ENDED, CLOSED, STEPS };
 
-static void live(bool commits, bool checkpoints)
+typedef struct plan {
+    bool commits, checkpoints;
+} plan;
+
+static void live(void *user)
 {
+    const plan *how = user;
+    fixture_reopen();
     int64_t version, id = claim("default", "order", &version);
     sqlite3 *db = host_begin();
-    step(BEGUN);
+    killed_step(BEGUN);
     host_run(db, "INSERT INTO orders VALUES (1)");
-    step(ORDERED);
+    killed_step(ORDERED);
     (void)host_enqueue("mail");
-    step(ENQUEUED);
+    killed_step(ENQUEUED);
     taskq_report report = TASKQ_REPORT_INIT;
     report.id = id;
     report.version = version;
     report.succeeded = true;
     ck_ok(taskq_sqlite_complete(fx.store, &report, &fx.err));
-    step(COMPLETED);
+    killed_step(COMPLETED);
     host_run(db, "INSERT INTO orders VALUES (2)");
-    step(ORDERED_MORE);
-    ck_ok(commits ? taskq_sqlite_commit(fx.store, &fx.err) : taskq_sqlite_rollback(fx.store, &fx.err));
-    step(ENDED);
-    if (checkpoints) { /* the log is copied back when the last connection closes */
+    killed_step(ORDERED_MORE);
+    ck_ok(how->commits ? taskq_sqlite_commit(fx.store, &fx.err) : taskq_sqlite_rollback(fx.store, &fx.err));
+    killed_step(ENDED);
+    if (how->checkpoints) { /* the log is copied back when the last connection closes */
         taskq_scheduler_close(fx.scheduler);
         taskq_store_close(fx.store);
     }
-    step(CLOSED);
+    killed_step(CLOSED);
 }
 
 static void close_parts(void)
@@ -66,24 +58,9 @@ static void close_parts(void)
 
 static void die_after(int which, bool commits)
 {
-    int ends[2];
-    char done;
+    plan how = {commits, which == CLOSED};
     close_parts(); /* a fork has none of our threads and must have none of our locks */
-    ck_assert_int_eq(pipe(ends), 0);
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        kill_after = which;
-        tell = ends[1];
-        fixture_reopen();
-        live(commits, which == CLOSED);
-        _exit(1);
-    }
-    (void)close(ends[1]);
-    ck_assert_int_eq(read(ends[0], &done, 1), 1);
-    ck_assert_int_eq(kill(child, SIGKILL), 0);
-    ck_assert_int_eq(waitpid(child, NULL, 0), child);
-    (void)close(ends[0]);
+    killed_after(which, live, &how);
     fixture_reopen();
 }
 
@@ -126,6 +103,7 @@ END_TEST
 
 static void transact_for_ever(int out)
 {
+    fixture_reopen();
     for (int64_t i = 1;; i++) {
         sqlite3 *db = host_begin();
         host_run(db, "INSERT INTO orders VALUES (1)");
@@ -142,30 +120,8 @@ START_TEST(a_kill_at_any_moment_leaves_as_many_orders_as_mails)
 {
     int64_t told = 0;
     for (int round = 0; round < 10; round++) {
-        int ends[2];
-        char some[64];
         close_parts();
-        ck_assert_int_eq(pipe(ends), 0);
-        pid_t child = fork();
-        ck_assert_int_ge(child, 0);
-        if (child == 0) {
-            fixture_reopen();
-            transact_for_ever(ends[1]);
-        }
-        (void)close(ends[1]);
-        ck_assert_int_eq(read(ends[0], some, 1), 1);
-        told++;
-        for (int i = 0; i < 5 * round; i++) {
-            ssize_t got = read(ends[0], some, sizeof(some));
-            ck_assert_int_gt(got, 0);
-            told += got;
-        }
-        ck_assert_int_eq(kill(child, SIGKILL), 0);
-        ck_assert_int_eq(waitpid(child, NULL, 0), child);
-        for (ssize_t got; (got = read(ends[0], some, sizeof(some))) > 0;) {
-            told += got;
-        }
-        (void)close(ends[0]);
+        told += killed_while(transact_for_ever, 5 * round);
         fixture_reopen();
         int64_t orders = host_orders();
         ck_assert_int_eq(host_queued(), orders);
