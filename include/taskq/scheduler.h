@@ -74,8 +74,9 @@ typedef struct taskq_sweep_report {
 TASKQ_API taskq_status taskq_scheduler_sweep(taskq_scheduler *scheduler, taskq_sweep_report *out, taskq_error *err);
 
 /** For a host that sweeps in a loop of its own: readable when something is due earlier than the last sweep said, or another server of the store
- * has news. The next sweep answers it; sweep once right after this call. Owned by the scheduler, and the same each time. -1: there is a thread
- * that sweeps, or no descriptor is left. A scheduler that was asked for it makes no thread any more. */
+ * has news. The next sweep answers it, and where nothing is due yet that is all that it does; sweep once right after this call. Owned by the
+ * scheduler, and the same each time. -1: there is a thread that sweeps, or no descriptor is left. A scheduler that was asked for it makes no
+ * thread any more. */
 TASKQ_API int taskq_scheduler_fd(taskq_scheduler *scheduler);
 
 /** Make a thread that sweeps when something is due. EEXISTS: it runs already, or the host sweeps by itself (taskq_scheduler_fd). */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The thread that a host may ask for. It sleeps until something is due, and is woken earlier where a batch wrote something
- * that is due before, where another server of the same store made something ready, or where it is to end. When nobody has
- * written for a while it lets the store do its upkeep. What fails is told once and tried again with growing pauses.
+ * that is due before, where another server of the same store made something ready, or where it is to end. News are passed on
+ * and are no reason to sweep: they come hundreds of times a second. When nobody has written for a while it lets the store do its
+ * upkeep. What fails is told once and tried again with growing pauses.
  * A host that sweeps in a loop of its own gets the same wake-ups by a descriptor, and each of its sweeps does the same upkeep.
  */
 #include <poll.h>
@@ -21,6 +22,7 @@ struct taskq__loop {
     pthread_t thread;
     int host_fd; /* of a host's own loop, which has no thread: epoll with the two that wake it */
     _Atomic bool stop;
+    _Atomic bool begun; /* a host's first sweep waits for nothing */
     uint32_t failures, quiet_rounds;
     uint64_t seen_writes, kept_up_writes;
 };
@@ -31,6 +33,23 @@ static void poke(int fd)
     ssize_t written =
         write(fd, &one, sizeof(one)); /* only a full counter refuses, and then the wake-up is there already */
     (void)written;
+}
+
+/* false: it was to end by then anyway, or nobody sleeps. */
+static bool plan_before(taskq_scheduler *scheduler, int64_t at_ms)
+{
+    int64_t planned = atomic_load(&scheduler->sleeps_until_ms);
+    while (planned > at_ms) {
+        if (atomic_compare_exchange_weak(&scheduler->sleeps_until_ms, &planned, at_ms)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t until_planned(taskq_scheduler *scheduler)
+{
+    return atomic_load(&scheduler->sleeps_until_ms) - taskq__scheduler_now(scheduler).steady_ms;
 }
 
 void taskq__loop_due(void *user, taskq_now due, taskq_now now)
@@ -47,13 +66,8 @@ void taskq__loop_due(void *user, taskq_now due, taskq_now now)
         return; /* the thread wakes before that anyway */
     }
     /* The store's clock may be another one than ours. */
-    int64_t at_ms = taskq__scheduler_now(scheduler).steady_ms + (in_ms < 0 ? 0 : in_ms);
-    int64_t planned = atomic_load(&scheduler->sleeps_until_ms);
-    while (planned > at_ms) {
-        if (atomic_compare_exchange_weak(&scheduler->sleeps_until_ms, &planned, at_ms)) {
-            poke(scheduler->wake_fd);
-            return;
-        }
+    if (plan_before(scheduler, taskq__scheduler_now(scheduler).steady_ms + (in_ms < 0 ? 0 : in_ms))) {
+        poke(scheduler->wake_fd);
     }
 }
 
@@ -81,7 +95,8 @@ static void forget_pokes(const taskq__loop *loop)
     (void)taken;
 }
 
-static void sleep_for(taskq__loop *loop, int64_t ms)
+/* false: nobody woke us. */
+static bool sleep_for(taskq__loop *loop, int64_t ms)
 {
     int store_fd = taskq__store_wake_fd(loop->scheduler->store);
     int wake_fd = loop->scheduler->wake_fd;
@@ -93,6 +108,7 @@ static void sleep_for(taskq__loop *loop, int64_t ms)
     if (got > 0 && store_fd >= 0 && fds[1].revents) {
         read_news(loop);
     }
+    return got > 0;
 }
 
 /* What a leader tells while we are planning is not lost: the plan is in place before the store is asked what is due. */
@@ -141,11 +157,10 @@ static void *run(void *user)
         int64_t in_ms = 0;
         (void)sweep(loop, &in_ms);
         keep_up(loop);
-        /* A leader may have lowered the plan meanwhile; then its poke is in the eventfd and the sleep ends at once. */
-        int64_t planned = taskq__scheduler_now(scheduler).steady_ms + in_ms;
-        int64_t seen = INT64_MAX;
-        (void)atomic_compare_exchange_strong(&scheduler->sleeps_until_ms, &seen, planned);
-        sleep_for(loop, in_ms);
+        (void)plan_before(scheduler, taskq__scheduler_now(scheduler).steady_ms + in_ms);
+        do {
+            in_ms = until_planned(scheduler);
+        } while (in_ms > 0 && !atomic_load(&loop->stop) && sleep_for(loop, in_ms));
     }
     return NULL;
 }
@@ -200,16 +215,22 @@ int taskq_scheduler_fd(taskq_scheduler *scheduler)
     return fd;
 }
 
-void taskq__loop_host_begins(taskq_scheduler *scheduler)
+int64_t taskq__loop_host_begins(taskq_scheduler *scheduler)
 {
     taskq__loop *loop = atomic_load(&scheduler->host);
-    if (loop) {
-        forget_pokes(loop);
-        if (taskq__store_wake_fd(scheduler->store) >= 0) {
-            read_news(loop);
-        }
-        atomic_store(&scheduler->sleeps_until_ms, INT64_MAX);
+    if (!loop) {
+        return 0;
     }
+    forget_pokes(loop);
+    if (taskq__store_wake_fd(scheduler->store) >= 0) {
+        read_news(loop);
+    }
+    int64_t in_ms = until_planned(scheduler);
+    if (in_ms > 0 && atomic_exchange(&loop->begun, true)) {
+        return in_ms;
+    }
+    atomic_store(&scheduler->sleeps_until_ms, INT64_MAX);
+    return 0;
 }
 
 void taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms)
@@ -219,9 +240,7 @@ void taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms)
         pthread_mutex_lock(&scheduler->loop_lock);
         keep_up(loop);
         pthread_mutex_unlock(&scheduler->loop_lock);
-        int64_t seen = INT64_MAX;
-        (void)atomic_compare_exchange_strong(&scheduler->sleeps_until_ms, &seen,
-                                             taskq__scheduler_now(scheduler).steady_ms + next_due_in_ms);
+        (void)plan_before(scheduler, taskq__scheduler_now(scheduler).steady_ms + next_due_in_ms);
     }
 }
 

@@ -77,8 +77,8 @@ void taskq__lend_close(taskq_scheduler *scheduler);
 
 /* loop.c: the line's news of what is due, for the thread. */
 void taskq__loop_due(void *user, taskq_now due, taskq_now now);
-/* A sweep begins, and ends: nothing happens where the host does not watch taskq_scheduler_fd. */
-void taskq__loop_host_begins(taskq_scheduler *scheduler);
+/* A sweep begins, and ends: nothing happens where the host does not watch taskq_scheduler_fd. How long until one is wanted; 0: now. */
+int64_t taskq__loop_host_begins(taskq_scheduler *scheduler);
 void taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms);
 void taskq__loop_free_host(taskq_scheduler *scheduler);
 

@@ -172,15 +172,16 @@ taskq_status taskq_scheduler_sweep(taskq_scheduler *scheduler, taskq_sweep_repor
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq_sweep_report report = {0};
-    taskq__loop_host_begins(scheduler);
-    taskq_arena *arena = taskq__arena_new(&scheduler->allocator, 0);
-    status = arena ? sweep(scheduler, arena, &report, err) : taskq__fail_memory(err);
+    taskq_sweep_report report = {.next_due_in_ms = taskq__loop_host_begins(scheduler)};
+    if (report.next_due_in_ms == 0) {
+        taskq_arena *arena = taskq__arena_new(&scheduler->allocator, 0);
+        status = arena ? sweep(scheduler, arena, &report, err) : taskq__fail_memory(err);
+        taskq__arena_free(arena);
+        taskq__loop_host_ends(scheduler, report.next_due_in_ms);
+    }
     if (status == TASKQ_OK && out) {
         *out = report;
     }
-    taskq__arena_free(arena);
-    taskq__loop_host_ends(scheduler, report.next_due_in_ms);
     taskq__scheduler_leave(scheduler);
     return status;
 }

@@ -2,6 +2,7 @@
 /* A store that other servers write to: what they make ready is heard, what nobody takes here is told. */
 #include "support/check_main.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 
@@ -82,6 +83,58 @@ START_TEST(the_thread_reads_the_news)
     wrapped_store_tell(&fx.wrapped, ready_of("default", "t", 1));
     claimant_join(&one);
     ck_assert_int_eq(one.id, id);
+}
+END_TEST
+
+static bool is_readable(int fd)
+{
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    return poll(&one, 1, 0) == 1;
+}
+
+static void seldom(taskq_scheduler_options *options)
+{
+    options->sweep_interval_ms = 60000;
+}
+
+/* They come hundreds of times a second, and a sweep is dear where many leases end. */
+START_TEST(news_are_no_reason_for_the_thread_to_sweep)
+{
+    fixture_teardown();
+    fixture_open(seldom);
+    ck_ok(taskq_scheduler_start(fx.scheduler, &fx.err));
+    while (atomic_load(&fx.scheduler->sleeps_until_ms) != taskq__scheduler_now(fx.scheduler).steady_ms + 60000) {
+        (void)sched_yield();
+    }
+    uint64_t swept = wrapped_store_asked(&fx.wrapped);
+    ck_assert_uint_gt(swept, 0);
+    for (int i = 0; i < 100; i++) {
+        wrapped_store_tell(&fx.wrapped, ready_of("default", "t", 1));
+        while (is_readable(fx.wrapped.news_fd)) {
+            (void)sched_yield();
+        }
+    }
+    ck_assert_uint_eq(wrapped_store_asked(&fx.wrapped), swept);
+}
+END_TEST
+
+START_TEST(news_are_no_reason_for_a_host_to_sweep)
+{
+    taskq_sweep_report report;
+    int fd = taskq_scheduler_fd(fx.scheduler);
+    ck_ok(taskq_scheduler_sweep(fx.scheduler, &report, &fx.err));
+    uint64_t swept = wrapped_store_asked(&fx.wrapped);
+    ck_assert_uint_gt(swept, 0);
+    fake_clock_advance(&fx.clock, report.next_due_in_ms - 1);
+    wrapped_store_tell(&fx.wrapped, ready_of("default", "t", 1));
+    ck_assert(is_readable(fd));
+    ck_ok(taskq_scheduler_sweep(fx.scheduler, &report, &fx.err));
+    ck_assert_int_eq(report.next_due_in_ms, 1);
+    ck_assert(!is_readable(fd));
+    ck_assert_uint_eq(wrapped_store_asked(&fx.wrapped), swept);
+    fake_clock_advance(&fx.clock, 1);
+    ck_ok(taskq_scheduler_sweep(fx.scheduler, &report, &fx.err));
+    ck_assert_uint_gt(wrapped_store_asked(&fx.wrapped), swept);
 }
 END_TEST
 
@@ -180,6 +233,7 @@ END_TEST
 
 TASKQ_TESTS_WITH(fixture_setup_shared, fixture_teardown, a_held_claim_takes_what_another_server_made_ready,
                  news_that_come_between_looking_and_parking_are_not_lost, the_thread_reads_the_news,
+                 news_are_no_reason_for_the_thread_to_sweep, news_are_no_reason_for_a_host_to_sweep,
                  news_of_an_unknown_type_go_on_until_somebody_can_use_them,
                  what_no_claim_takes_is_announced_to_others_and_no_more, others_are_told_of_a_queue_that_goes_on,
                  a_held_claim_looks_again_by_itself_where_news_are_lost,
