@@ -115,7 +115,7 @@ static int64_t until(int64_t due_ms, int64_t now_ms)
 static taskq_status next_due(taskq_scheduler *scheduler, int64_t *out_in_ms, taskq_error *err)
 {
     taskq_now due = {INT64_MAX, INT64_MAX};
-    taskq_status status = taskq__store_next_due(scheduler->store, &due, err);
+    taskq_status status = taskq__store_next_due(scheduler->store, scheduler->sweep_interval_ms, &due, err);
     if (status == TASKQ_OK) {
         taskq_now now = taskq__line_store_now(scheduler->line);
         int64_t wall = until(due.wall_ms, now.wall_ms), steady = until(due.steady_ms, now.steady_ms);

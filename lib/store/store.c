@@ -229,10 +229,10 @@ taskq_status taskq__store_counts(taskq_store *store, const taskq_text *queue, ta
     return status;
 }
 
-taskq_status taskq__store_next_due(taskq_store *store, taskq_now *out, taskq_error *err)
+taskq_status taskq__store_next_due(taskq_store *store, int64_t within_ms, taskq_now *out, taskq_error *err)
 {
-    assert(store != NULL && out != NULL);
-    return store->ops->next_due(store->self, out, err);
+    assert(store != NULL && within_ms >= 0 && out != NULL);
+    return store->ops->next_due(store->self, within_ms, out, err);
 }
 
 taskq_status taskq__store_ping(taskq_store *store, taskq_error *err)

@@ -23,7 +23,7 @@ taskq_status taskq__store_list(taskq_store *store, const taskq_filter *filter, t
                                taskq_page *out, taskq_error *err);
 taskq_status taskq__store_counts(taskq_store *store, const taskq_text *queue, taskq_now now, taskq_arena *arena,
                                  taskq_counts *out, taskq_error *err);
-taskq_status taskq__store_next_due(taskq_store *store, taskq_now *out, taskq_error *err);
+taskq_status taskq__store_next_due(taskq_store *store, int64_t within_ms, taskq_now *out, taskq_error *err);
 taskq_status taskq__store_ping(taskq_store *store, taskq_error *err);
 
 /* Other servers' news; -1, OK with nothing, and OK where the store has none. */

@@ -142,7 +142,7 @@ START_TEST(the_store_knows_what_is_due_after_a_restart)
 {
     taskq_now due;
     taskq_error err = TASKQ_ERROR_INIT;
-    ck_assert_int_eq(taskq__store_next_due(contract.store, &due, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq__store_next_due(contract.store, 86400000, &due, &err), TASKQ_OK);
     ck_assert_int_eq(due.wall_ms, INT64_MAX);
     ck_assert_int_eq(due.steady_ms, INT64_MAX);
     taskq_new_job later = new_job("b");
@@ -152,11 +152,13 @@ START_TEST(the_store_knows_what_is_due_after_a_restart)
     const taskq_job *failing = running_job(), *running = running_job();
     settle(TASKQ_EVENT_FAIL, failing->id, 2);
     reopen();
-    ck_assert_int_eq(taskq__store_next_due(contract.store, &due, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq__store_next_due(contract.store, 86400000, &due, &err), TASKQ_OK);
     ck_assert_int_eq(due.wall_ms, contract.now.wall_ms + 90000);
     ck_assert_int_eq(due.steady_ms, contract.now.steady_ms + 2000);
+    ck_assert_int_eq(taskq__store_next_due(contract.store, 3000, &due, &err), TASKQ_OK);
+    ck_assert_int_eq(due.steady_ms, contract.now.steady_ms + 2000);
     settle(TASKQ_EVENT_CANCEL, failing->id, 0);
-    ck_assert_int_eq(taskq__store_next_due(contract.store, &due, &err), TASKQ_OK);
+    ck_assert_int_eq(taskq__store_next_due(contract.store, INT64_MAX, &due, &err), TASKQ_OK);
     ck_assert_int_eq(due.steady_ms, contract.now.steady_ms + running->lease_ms);
 }
 END_TEST

@@ -200,7 +200,7 @@ static void *read_much(void *user)
             r->failed = "list";
         } else if (taskq__store_counts(r->store, NULL, now, arena, &counts, &r->err) != TASKQ_OK || counts.count != 1) {
             r->failed = "counts";
-        } else if (taskq__store_next_due(r->store, &due, &r->err) != TASKQ_OK) {
+        } else if (taskq__store_next_due(r->store, 500, &due, &r->err) != TASKQ_OK) {
             r->failed = "next_due";
         }
         taskq__arena_free(arena);

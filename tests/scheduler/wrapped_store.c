@@ -123,9 +123,9 @@ static taskq_status counts(void *self, const taskq_text *queue, taskq_now now, t
     return taskq__store_counts(((wrapped_store *)self)->inner, queue, now, arena, out, err);
 }
 
-static taskq_status next_due(void *self, taskq_now *out, taskq_error *err)
+static taskq_status next_due(void *self, int64_t within_ms, taskq_now *out, taskq_error *err)
 {
-    return taskq__store_next_due(((wrapped_store *)self)->inner, out, err);
+    return taskq__store_next_due(((wrapped_store *)self)->inner, within_ms, out, err);
 }
 
 static taskq_status ping(void *self, taskq_error *err)

@@ -308,8 +308,9 @@ typedef struct taskq_store_ops {
     /** All queues, or the one of that name (none there: count 0). From counters, not by a scan. */
     taskq_status (*counts)(void *self, const taskq_text *queue, taskq_now now, taskq_arena *arena, taskq_counts *out,
                            taskq_error *err);
-    /** The earliest instants that want a WALK of EXPIRED or DUE; INT64_MAX where there is none. */
-    taskq_status (*next_due)(void *self, taskq_now *out, taskq_error *err);
+    /** The earliest instants that want a WALK of EXPIRED or DUE; INT64_MAX where there is none, and where the earliest is later than `within_ms`
+     * from now it may be that, too. */
+    taskq_status (*next_due)(void *self, int64_t within_ms, taskq_now *out, taskq_error *err);
     taskq_status (*ping)(void *self, taskq_error *err); /**< could it write now? for readiness; must not write a row */
     void (*close)(void *self);                          /**< once, at the end */
 

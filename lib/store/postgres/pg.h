@@ -58,7 +58,7 @@ taskq_status taskq__pg_list(void *self, const taskq_filter *filter, taskq_now no
                             taskq_error *err);
 taskq_status taskq__pg_counts(void *self, const taskq_text *queue, taskq_now now, taskq_arena *arena, taskq_counts *out,
                               taskq_error *err);
-taskq_status taskq__pg_next_due(void *self, taskq_now *out, taskq_error *err);
+taskq_status taskq__pg_next_due(void *self, int64_t within_ms, taskq_now *out, taskq_error *err);
 taskq_status taskq__pg_ping(void *self, taskq_error *err);
 taskq_status taskq__pg_upkeep(void *self, bool idle, taskq_error *err);
 int taskq__pg_wake_fd(void *self);

@@ -245,8 +245,11 @@ static int64_t earliest(const PGresult *result, int column, int64_t than)
     return !taskq__pg_result_null(result, 0, column) && at < than ? at : than;
 }
 
+#define WITHIN_MS_MAX (INT64_C(1) << 60)
+
 typedef struct asking_due {
     const taskq__pg_floors *floors; /* the sweeps find nothing before them either */
+    int64_t within_ms; /* what is later stands behind the dead entries of leases that ended before their time */
     taskq_arena *arena;
     taskq_now due; /* out */
 } asking_due;
@@ -260,6 +263,7 @@ static taskq_status read_due(taskq__pg_session *session, void *user, taskq_error
     taskq__pg_param_int(&params, taskq__pg_sweep_floor_seen(a->floors, TASKQ__PG_SWEEP_RUN));
     taskq__pg_param_int(&params, taskq__pg_sweep_floor_seen(a->floors, TASKQ__PG_SWEEP_EXPIRES));
     taskq__pg_param_int(&params, taskq__pg_sweep_floor_seen(a->floors, TASKQ__PG_SWEEP_BACKOFF));
+    taskq__pg_param_int(&params, a->within_ms < WITHIN_MS_MAX ? a->within_ms : WITHIN_MS_MAX);
     taskq_status status = read_one(session, TASKQ__PG_SQL_NEXT_DUE, &params, &result, err);
     if (status == TASKQ_OK) {
         a->due.wall_ms = earliest(result, 0, INT64_MAX);
@@ -270,10 +274,10 @@ static taskq_status read_due(taskq__pg_session *session, void *user, taskq_error
     return status;
 }
 
-taskq_status taskq__pg_next_due(void *self, taskq_now *out, taskq_error *err)
+taskq_status taskq__pg_next_due(void *self, int64_t within_ms, taskq_now *out, taskq_error *err)
 {
     taskq__pg *pg = self;
-    asking_due a = {.floors = pg->floors, .arena = taskq__arena_new(&pg->allocator, 0)};
+    asking_due a = {.floors = pg->floors, .within_ms = within_ms, .arena = taskq__arena_new(&pg->allocator, 0)};
     if (a.arena == NULL) {
         return taskq__fail_memory(err);
     }

@@ -22,6 +22,10 @@
     "WITH RECURSIVE heads AS (" HEAD "c.queued > 0 " FIRST                                                \
     "UNION ALL SELECT n.rank, n.run_at FROM heads h CROSS JOIN LATERAL " HEAD "-priority > h.rank " FIRST \
     "n) SELECT min(run_at) AS oldest FROM heads"
+/* Leases that ended before their time are dead entries behind which the next live one stands: while a snapshot is held, hours of them. */
+#define FIRST_DUE(column, floor)                                                                         \
+    "(SELECT " column " FROM @jobs WHERE " column " >= " floor "::bigint AND " column " <= (SELECT " NOW \
+    ") + $4::bigint ORDER BY " column " LIMIT 1)"
 #define QUEUES(which)                                                               \
     "SELECT " NOW ", q.name, q.paused, o.oldest, c.* FROM @queues q "               \
     "CROSS JOIN LATERAL (SELECT " COUNTS " FROM @counters WHERE queue = q.name) c " \
@@ -73,10 +77,8 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     AT(QUEUE_READ) = {"queue_read", QUEUES("q.name = $1::text")},
     /* A bound that every name is above: the index has the order. */
     AT(QUEUES_READ) = {"queues_read", QUEUES("q.name > ''")},
-    AT(NEXT_DUE) = {"next_due",
-                    "SELECT (SELECT run_due FROM @jobs WHERE run_due >= $1::bigint ORDER BY run_due LIMIT 1), "
-                    "(SELECT expires_at FROM @jobs WHERE expires_at >= $2::bigint ORDER BY expires_at LIMIT 1), "
-                    "(SELECT backoff_due FROM @jobs WHERE backoff_due >= $3::bigint ORDER BY backoff_due LIMIT 1)"},
+    AT(NEXT_DUE) = {"next_due", "SELECT " FIRST_DUE("run_due", "$1") ", " FIRST_DUE("expires_at", "$2") ", " FIRST_DUE(
+                                    "backoff_due", "$3")},
     AT(PING) = {"ping", "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"},
     AT(NOTIFY) = {"notify", "SELECT pg_notify($1::text, $2::text)"},
     /* Several servers fold side by side: what one has locked the others leave. Few rows are not worth it. */

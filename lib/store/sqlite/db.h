@@ -83,7 +83,7 @@ taskq_status taskq__sqlite_list(void *self, const taskq_filter *filter, taskq_no
                                 taskq_page *out, taskq_error *err);
 taskq_status taskq__sqlite_counts(void *self, const taskq_text *queue, taskq_now now, taskq_arena *arena,
                                   taskq_counts *out, taskq_error *err);
-taskq_status taskq__sqlite_next_due(void *self, taskq_now *out, taskq_error *err);
+taskq_status taskq__sqlite_next_due(void *self, int64_t within_ms, taskq_now *out, taskq_error *err);
 taskq_status taskq__sqlite_ping(void *self, taskq_error *err);
 taskq_status taskq__sqlite_upkeep(void *self, bool idle, taskq_error *err);
 taskq_status taskq__sqlite_backup(void *self, const char *path, taskq_progress_fn *progress, void *user,

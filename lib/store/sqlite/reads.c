@@ -223,8 +223,9 @@ static int read_earliest(taskq__conn *conn, taskq__sql which, int64_t *inout)
     return taskq__cmd_end(&cmd);
 }
 
-taskq_status taskq__sqlite_next_due(void *self, taskq_now *out, taskq_error *err)
+taskq_status taskq__sqlite_next_due(void *self, int64_t within_ms, taskq_now *out, taskq_error *err)
 {
+    (void)within_ms; /* the head of an index: whatever it is */
     taskq__db *db = self;
     taskq__conn *conn = NULL;
     taskq_status status = taskq__read_begin(db, &conn, err);
