@@ -11,98 +11,129 @@
 
 #include <stdio.h>
 
-/* An element that was not handed to the scheduler: why. */
-typedef struct refusal {
-    taskq_text detail, field; /* detail NULL: it was handed over */
-} refusal;
+/* What is answered for one element by its name. */
+typedef struct element {
+    int64_t id;
+    taskq_status status;      /* not OK: it is not handed to the scheduler */
+    taskq_text detail, field; /* why it could not be read; detail NULL: it could */
+} element;
+
+typedef struct elements {
+    element *all;
+    void *records; /* what was read of each: reports, or heartbeats */
+    uint32_t count;
+} elements;
+
+/* *record is set up and read; *id as soon as it is known. */
+typedef taskq_status read_element_fn(const taskq__json *json, uint32_t node, const char *path, taskq_arena *arena,
+                                     void *record, int64_t *id, taskq_error *err);
+
+typedef struct element_kind {
+    const char *path;
+    size_t record_size;
+    read_element_fn *read;
+} element_kind;
 
 /* What becomes of an element that cannot be read: kept, to be answered for itself, where it says which job it is about. */
-static taskq_status keep_refusal(taskq_status status, const taskq_error *why, int64_t id, taskq_arena *arena,
-                                 refusal *out, taskq_error *err)
+static taskq_status keep_refusal(taskq_status status, const taskq_error *why, taskq_arena *arena, element *out,
+                                 taskq_error *err)
 {
-    if (status != TASKQ_EINVAL || id <= 0) {
+    if (status != TASKQ_EINVAL || out->id <= 0) {
         *err = *why;
         return status;
     }
     taskq_text text = taskq_text_of(why->text);
     taskq_text field = taskq_text_of(why->field);
+    out->status = status;
     bool kept = taskq_arena_copy(arena, text.data, text.size, &out->detail) &&
                 taskq_arena_copy(arena, field.data, field.size, &out->field);
     return kept ? TASKQ_OK : taskq__fail_memory(err);
 }
 
-static void emit_result_head(taskq__buf *body, int64_t id, int status)
-{
-    taskq__emit_comma(body);
-    taskq__emit_open(body, '{');
-    taskq__emit_key(body, "id");
-    taskq__emit_int(body, id);
-    taskq__emit_key(body, "status");
-    taskq__emit_int(body, status);
-}
-
-static void emit_refusal(taskq__buf *body, const refusal *why)
-{
-    taskq__emit_key(body, "detail");
-    taskq__emit_string(body, why->detail);
-    if (why->field.size > 0) {
-        taskq__emit_key(body, "field");
-        taskq__emit_string(body, why->field);
-    }
-}
-
-/* ---- POST /jobs/complete ------------------------------------------------------------------------------------------------------ */
-
-typedef struct reports {
-    taskq_report *all;
-    taskq_report **sent; /* those that go to the scheduler */
-    refusal *refusals;   /* by index of `all` */
-    uint32_t count, sent_count;
-} reports;
-
-static taskq_status read_reports(const taskq__json *json, uint32_t list, taskq_arena *arena, reports *out,
-                                 taskq_error *err)
+static taskq_status read_elements(const taskq__json *json, uint32_t list, const element_kind *kind, taskq_arena *arena,
+                                  elements *out, taskq_error *err)
 {
     out->count = json->nodes[list].count;
-    out->sent_count = 0;
     out->all = taskq_arena_alloc(arena, out->count * sizeof(*out->all));
-    out->sent = taskq_arena_alloc(arena, out->count * sizeof(*out->sent));
-    out->refusals = taskq_arena_alloc(arena, out->count * sizeof(*out->refusals));
-    if (out->all == NULL || out->sent == NULL || out->refusals == NULL) {
+    out->records = taskq_arena_alloc(arena, out->count * kind->record_size);
+    if (out->all == NULL || out->records == NULL) {
         return taskq__fail_memory(err);
     }
     uint32_t node = list + 1;
     for (uint32_t i = 0; i < out->count; i++, node = json->nodes[node].next) {
         char path[40];
         taskq_error why = TASKQ_ERROR_INIT;
-        snprintf(path, sizeof(path), "/completions/%u", i);
-        out->all[i] = (taskq_report)TASKQ_REPORT_INIT;
-        taskq_status status = taskq__wire_read_report(json, node, path, true, arena, &out->all[i], &why);
-        if (status == TASKQ_OK) {
-            out->sent[out->sent_count++] = &out->all[i];
-            continue;
-        }
-        status = keep_refusal(status, &why, out->all[i].id, arena, &out->refusals[i], err);
-        if (status != TASKQ_OK) {
+        element *one = &out->all[i];
+        void *record = (char *)out->records + i * kind->record_size;
+        snprintf(path, sizeof(path), "%s/%u", kind->path, i);
+        *one = (element){.status = TASKQ_OK};
+        taskq_status status = kind->read(json, node, path, arena, record, &one->id, &why);
+        if (status != TASKQ_OK && (status = keep_refusal(status, &why, arena, one, err)) != TASKQ_OK) {
             return status;
         }
     }
     return TASKQ_OK;
 }
 
-static void reply_reports(taskq__reply *reply, const reports *from, const taskq_jobs *claimed)
+/* To a token that is bound to queues the jobs of others are not there. */
+static taskq_status keep_within_reach(taskq_server *server, const taskq__request *request, elements *list,
+                                      taskq_error *err)
 {
+    for (uint32_t i = 0; i < list->count; i++) {
+        element *one = &list->all[i];
+        if (one->status != TASKQ_OK) {
+            continue; /* it is refused already */
+        }
+        one->status = taskq__scope_job(server, request, one->id, err);
+        if (one->status != TASKQ_OK && one->status != TASKQ_ENOTFOUND) {
+            return one->status;
+        }
+    }
+    return TASKQ_OK;
+}
+
+/* `status` is the scheduler's answer, where it was asked. The caller adds what is its own, and closes. */
+static void emit_element(taskq__buf *body, const element *one, taskq_status status)
+{
+    taskq__emit_comma(body);
+    taskq__emit_open(body, '{');
+    taskq__emit_key(body, "id");
+    taskq__emit_int(body, one->id);
+    taskq__emit_key(body, "status");
+    taskq__emit_int(body, taskq__http_status(one->status != TASKQ_OK ? one->status : status));
+    if (one->detail.data != NULL) {
+        taskq__emit_key(body, "detail");
+        taskq__emit_string(body, one->detail);
+    }
+    if (one->field.size > 0) {
+        taskq__emit_key(body, "field");
+        taskq__emit_string(body, one->field);
+    }
+}
+
+/* ---- POST /jobs/complete ------------------------------------------------------------------------------------------------------ */
+
+static taskq_status read_report(const taskq__json *json, uint32_t node, const char *path, taskq_arena *arena,
+                                void *record, int64_t *id, taskq_error *err)
+{
+    taskq_report *report = record;
+    *report = (taskq_report)TASKQ_REPORT_INIT;
+    taskq_status status = taskq__wire_read_report(json, node, path, true, arena, report, err);
+    *id = report->id;
+    return status;
+}
+
+static const element_kind reports = {"/completions", sizeof(taskq_report), read_report};
+
+static void reply_reports(taskq__reply *reply, const elements *from, const taskq_jobs *claimed)
+{
+    const taskq_report *records = from->records;
     taskq__buf *body = taskq__reply_json(reply, 200);
     taskq__emit_open(body, '{');
     taskq__emit_key(body, "results");
     taskq__emit_open(body, '[');
     for (uint32_t i = 0; i < from->count; i++) {
-        const taskq_report *report = &from->all[i];
-        bool refused = from->refusals[i].detail.data != NULL;
-        emit_result_head(body, report->id, refused ? 422 : taskq__http_status(report->status));
-        if (refused) {
-            emit_refusal(body, &from->refusals[i]);
-        }
+        emit_element(body, &from->all[i], records[i].status);
         taskq__emit_close(body, '}');
     }
     taskq__emit_close(body, ']');
@@ -118,7 +149,7 @@ static void reply_reports(taskq__reply *reply, const reports *from, const taskq_
 
 enum { COMPLETIONS, NEXT };
 
-static bool read_complete(const taskq__request *request, taskq__reply *reply, reports *out, taskq__wire_claim *next,
+static bool read_complete(const taskq__request *request, taskq__reply *reply, elements *out, taskq__wire_claim *next,
                           bool *has_next)
 {
     static const char *const keys[] = {"completions", "next", NULL};
@@ -135,7 +166,7 @@ static bool read_complete(const taskq__request *request, taskq__reply *reply, re
         return false;
     }
     if (status == TASKQ_OK) {
-        status = read_reports(&json, nodes[COMPLETIONS], request->arena, out, &err);
+        status = read_elements(&json, nodes[COMPLETIONS], &reports, request->arena, out, &err);
     }
     *has_next = nodes[NEXT] != 0;
     if (status == TASKQ_OK && *has_next) {
@@ -147,28 +178,22 @@ static bool read_complete(const taskq__request *request, taskq__reply *reply, re
     return status == TASKQ_OK;
 }
 
-/* To a token that is bound to queues the jobs of others are not there. */
-static taskq_status keep_reports_within_reach(taskq_server *server, const taskq__request *request, reports *list,
-                                              taskq_error *err)
+/* The scheduler's part of it. NULL: there was no memory. */
+static taskq_report **reports_to_send(const elements *list, taskq_arena *arena, uint32_t *count)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < list->sent_count; i++) {
-        taskq_status status = taskq__scope_job(server, request, list->sent[i]->id, err);
-        if (status != TASKQ_OK && status != TASKQ_ENOTFOUND) {
-            return status;
-        }
-        list->sent[i]->status = status;
-        if (status == TASKQ_OK) {
-            list->sent[kept++] = list->sent[i];
+    taskq_report *records = list->records, **sent = taskq_arena_alloc(arena, list->count * sizeof(*sent));
+    for (uint32_t i = 0; sent != NULL && i < list->count; i++) {
+        if (list->all[i].status == TASKQ_OK) {
+            sent[(*count)++] = &records[i];
         }
     }
-    list->sent_count = kept;
-    return TASKQ_OK;
+    return sent;
 }
 
 void taskq__complete_many(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
-    reports list = {.count = 0};
+    elements list = {.count = 0};
+    uint32_t count = 0;
     taskq__wire_claim next = {.limit = 0};
     bool has_next = false;
     if (!read_complete(request, reply, &list, &next, &has_next)) {
@@ -180,10 +205,14 @@ void taskq__complete_many(taskq_server *server, taskq__request *request, taskq__
     if (has_next && !taskq__claim_admit(request, reply, &next)) {
         return;
     }
-    taskq_status status = keep_reports_within_reach(server, request, &list, &err);
-    if (status == TASKQ_OK && (list.sent_count > 0 || has_next)) {
-        status = taskq_scheduler_complete(server->scheduler, list.sent, list.sent_count, true, false,
-                                          has_next ? &options : NULL, NULL, has_next ? &claimed : NULL, &err);
+    taskq_status status = keep_within_reach(server, request, &list, &err);
+    taskq_report **sent = status == TASKQ_OK ? reports_to_send(&list, request->arena, &count) : NULL;
+    if (status == TASKQ_OK && sent == NULL) {
+        status = taskq__fail_memory(&err);
+    }
+    if (status == TASKQ_OK && (count > 0 || has_next)) {
+        status = taskq_scheduler_complete(server->scheduler, sent, count, true, false, has_next ? &options : NULL, NULL,
+                                          has_next ? &claimed : NULL, &err);
     }
     if (status != TASKQ_OK) {
         taskq__reply_failure(reply, status, &err);
@@ -195,73 +224,40 @@ void taskq__complete_many(taskq_server *server, taskq__request *request, taskq__
 
 /* ---- POST /jobs/heartbeat ------------------------------------------------------------------------------------------------------- */
 
-typedef struct beats {
-    taskq_heartbeat *all;
-    taskq_heartbeat **sent;
-    refusal *refusals;
-    uint32_t count, sent_count;
-} beats;
-
-static taskq_status read_beats(const taskq__json *json, uint32_t list, taskq_arena *arena, beats *out, taskq_error *err)
+static taskq_status read_beat(const taskq__json *json, uint32_t node, const char *path, taskq_arena *arena,
+                              void *record, int64_t *id, taskq_error *err)
 {
-    out->count = json->nodes[list].count;
-    out->all = taskq_arena_alloc(arena, out->count * sizeof(*out->all));
-    out->sent = taskq_arena_alloc(arena, out->count * sizeof(*out->sent));
-    out->refusals = taskq_arena_alloc(arena, out->count * sizeof(*out->refusals));
-    if (out->all == NULL || out->sent == NULL || out->refusals == NULL) {
-        return taskq__fail_memory(err);
-    }
-    uint32_t node = list + 1;
-    for (uint32_t i = 0; i < out->count; i++, node = json->nodes[node].next) {
-        char path[40];
-        taskq_error why = TASKQ_ERROR_INIT;
-        snprintf(path, sizeof(path), "/heartbeats/%u", i);
-        out->all[i] = (taskq_heartbeat)TASKQ_HEARTBEAT_INIT;
-        taskq_status status = taskq__wire_read_heartbeat(json, node, path, true, arena, &out->all[i], &why);
-        if (status == TASKQ_OK) {
-            out->sent[out->sent_count++] = &out->all[i];
-            continue;
-        }
-        status = keep_refusal(status, &why, out->all[i].id, arena, &out->refusals[i], err);
-        if (status != TASKQ_OK) {
-            return status;
-        }
-    }
-    return TASKQ_OK;
+    taskq_heartbeat *beat = record;
+    *beat = (taskq_heartbeat)TASKQ_HEARTBEAT_INIT;
+    taskq_status status = taskq__wire_read_heartbeat(json, node, path, true, arena, beat, err);
+    *id = beat->id;
+    return status;
 }
 
-static taskq_status keep_beats_within_reach(taskq_server *server, const taskq__request *request, beats *list,
-                                            taskq_error *err)
+static const element_kind beats = {"/heartbeats", sizeof(taskq_heartbeat), read_beat};
+
+static taskq_heartbeat **beats_to_send(const elements *list, taskq_arena *arena, uint32_t *count)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < list->sent_count; i++) {
-        taskq_status status = taskq__scope_job(server, request, list->sent[i]->id, err);
-        if (status != TASKQ_OK && status != TASKQ_ENOTFOUND) {
-            return status;
-        }
-        list->sent[i]->status = status;
-        if (status == TASKQ_OK) {
-            list->sent[kept++] = list->sent[i];
+    taskq_heartbeat *records = list->records, **sent = taskq_arena_alloc(arena, list->count * sizeof(*sent));
+    for (uint32_t i = 0; sent != NULL && i < list->count; i++) {
+        if (list->all[i].status == TASKQ_OK) {
+            sent[(*count)++] = &records[i];
         }
     }
-    list->sent_count = kept;
-    return TASKQ_OK;
+    return sent;
 }
 
-static void reply_beats(taskq__reply *reply, const beats *from)
+static void reply_beats(taskq__reply *reply, const elements *from)
 {
+    const taskq_heartbeat *records = from->records;
     taskq__buf *body = taskq__reply_json(reply, 200);
     taskq__emit_open(body, '{');
     taskq__emit_key(body, "results");
     taskq__emit_open(body, '[');
     for (uint32_t i = 0; i < from->count; i++) {
-        const taskq_heartbeat *beat = &from->all[i];
-        bool refused = from->refusals[i].detail.data != NULL;
-        emit_result_head(body, beat->id, refused ? 422 : taskq__http_status(beat->status));
-        if (refused) {
-            emit_refusal(body, &from->refusals[i]);
-        } else if (beat->status == TASKQ_OK) {
-            taskq__beat_emit(body, beat);
+        emit_element(body, &from->all[i], records[i].status);
+        if (from->all[i].status == TASKQ_OK && records[i].status == TASKQ_OK) {
+            taskq__beat_emit(body, &records[i]);
         }
         taskq__emit_close(body, '}');
     }
@@ -272,30 +268,35 @@ static void reply_beats(taskq__reply *reply, const beats *from)
 void taskq__heartbeat_many(taskq_server *server, taskq__request *request, taskq__reply *reply)
 {
     static const char *const keys[] = {"heartbeats", NULL};
-    uint32_t list = 0;
+    uint32_t array = 0, count = 0;
     taskq__json json;
-    beats all = {.count = 0};
+    elements list = {.count = 0};
     taskq_error err = TASKQ_ERROR_INIT;
     if (!taskq__body_object(request, reply, &json)) {
         return;
     }
-    taskq_status status = taskq__body_members(&json, request->arena, keys, &list, &err);
-    if (status == TASKQ_OK && !taskq__body_array(&json, list, "/heartbeats", TASKQ__API_HEARTBEAT_REQUEST_HEARTBEATS_MIN,
-                                                 TASKQ__API_HEARTBEAT_REQUEST_HEARTBEATS_MAX, reply)) {
+    taskq_status status = taskq__body_members(&json, request->arena, keys, &array, &err);
+    if (status == TASKQ_OK &&
+        !taskq__body_array(&json, array, "/heartbeats", TASKQ__API_HEARTBEAT_REQUEST_HEARTBEATS_MIN,
+                           TASKQ__API_HEARTBEAT_REQUEST_HEARTBEATS_MAX, reply)) {
         return;
     }
     if (status == TASKQ_OK) {
-        status = read_beats(&json, list, request->arena, &all, &err);
+        status = read_elements(&json, array, &beats, request->arena, &list, &err);
     }
     if (status == TASKQ_OK) {
-        status = keep_beats_within_reach(server, request, &all, &err);
+        status = keep_within_reach(server, request, &list, &err);
     }
-    if (status == TASKQ_OK && all.sent_count > 0) {
-        status = taskq_scheduler_heartbeat(server->scheduler, all.sent, all.sent_count, &err);
+    taskq_heartbeat **sent = status == TASKQ_OK ? beats_to_send(&list, request->arena, &count) : NULL;
+    if (status == TASKQ_OK && sent == NULL) {
+        status = taskq__fail_memory(&err);
+    }
+    if (status == TASKQ_OK && count > 0) {
+        status = taskq_scheduler_heartbeat(server->scheduler, sent, count, &err);
     }
     if (status != TASKQ_OK) {
         taskq__reply_failure(reply, status, &err);
         return;
     }
-    reply_beats(reply, &all);
+    reply_beats(reply, &list);
 }
