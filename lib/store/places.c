@@ -134,6 +134,24 @@ void taskq__places_hand_out(const taskq__places *places, taskq_batch *batch)
     }
 }
 
+/* ---- enqueueing ---------------------------------------------------------------------------------------------------- */
+
+bool taskq__enqueue_room(taskq_op *op)
+{
+    taskq_enqueue *in = op->in.enqueue;
+    in->replayed = false;
+    in->made = 0;
+    in->results = taskq_arena_alloc(op->arena, in->count * sizeof(taskq_job *));
+    taskq_job *jobs = taskq_arena_alloc(op->arena, in->count * sizeof(taskq_job));
+    if (in->results == NULL || jobs == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < in->count; i++) {
+        in->results[i] = &jobs[i];
+    }
+    return true;
+}
+
 /* ---- due ---------------------------------------------------------------------------------------------------------- */
 
 void taskq__batch_due_steady(taskq_batch *batch, int64_t steady_ms)

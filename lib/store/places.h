@@ -35,6 +35,9 @@ void taskq__places_hand_out(const taskq__places *places, taskq_batch *batch);
 /* To batch->ready's entry of those names, which is made where it is not there; false: there is no room. */
 bool taskq__batch_add_ready(taskq_batch *batch, taskq_text queue, taskq_text type, int64_t count);
 
+/* Room for what an enqueue answers, in its caller's arena; false: there is none. */
+bool taskq__enqueue_room(taskq_op *op);
+
 /* When a job as it now is, or something at that time, wants a walk: into batch->next_due. */
 void taskq__batch_due(taskq_batch *batch, const taskq_job *after);
 void taskq__batch_due_steady(taskq_batch *batch, int64_t steady_ms);

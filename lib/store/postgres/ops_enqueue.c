@@ -169,22 +169,6 @@ taskq_status taskq__pg_enqueues_follow(taskq__pg_unit *unit, taskq_error *err)
 
 /* ---- deciding -------------------------------------------------------------------------------------------------------- */
 
-static bool make_room(taskq__pg_enqueuing *e)
-{
-    taskq_enqueue *in = e->in;
-    in->replayed = false;
-    in->made = 0;
-    in->results = taskq_arena_alloc(e->op->arena, in->count * sizeof(taskq_job *));
-    taskq_job *jobs = taskq_arena_alloc(e->op->arena, in->count * sizeof(taskq_job));
-    if (in->results == NULL || jobs == NULL) {
-        return false;
-    }
-    for (uint32_t i = 0; i < in->count; i++) {
-        in->results[i] = &jobs[i];
-    }
-    return true;
-}
-
 /* A job that is there already, as it now is. One that was deleted since is its id alone. */
 static bool answer_existing(taskq__pg_unit *unit, taskq__pg_enqueuing *e, int64_t id, taskq_job *place)
 {
@@ -340,7 +324,7 @@ taskq_status taskq__pg_enqueue_op(taskq__pg_unit *unit, uint32_t index, taskq_er
 {
     taskq__pg_enqueuing *e = unit->plans[index];
     taskq_op *op = e->op;
-    if (!make_room(e)) {
+    if (!taskq__enqueue_room(e->op)) {
         op->status = taskq__fail_memory(&op->error);
         return TASKQ_OK;
     }

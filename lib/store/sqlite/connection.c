@@ -17,23 +17,6 @@
 #define WRITER_CACHE "PRAGMA cache_size = -12288;"
 #define READER_CACHE "PRAGMA cache_size = -2048;"
 
-static int pragma_int(sqlite3 *sqlite, const char *name, int *out)
-{
-    char text[64];
-    sqlite3_stmt *stmt = NULL;
-    sqlite3_snprintf(sizeof(text), text, "PRAGMA %s", name);
-    int rc = sqlite3_prepare_v2(sqlite, text, -1, &stmt, NULL);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(stmt);
-        if (rc == SQLITE_ROW) {
-            *out = sqlite3_column_int(stmt, 0);
-        }
-        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-    }
-    sqlite3_finalize(stmt);
-    return rc;
-}
-
 /* The answer of a pragma that answers with a word, compared with the one that is needed. */
 static int pragma_is(sqlite3 *sqlite, const char *text, const char *word, bool *out)
 {
@@ -174,12 +157,12 @@ taskq_status taskq__host_take(taskq__db *db, sqlite3 *sqlite, taskq_error *err)
     if (status != TASKQ_OK) {
         return status;
     }
-    int rc = pragma_int(sqlite, "synchronous", &db->host_synchronous);
+    int rc = taskq__sql_int(sqlite, "PRAGMA synchronous", "", &db->host_synchronous);
     if (rc == SQLITE_OK) {
-        rc = pragma_int(sqlite, "wal_autocheckpoint", &db->host_autocheckpoint);
+        rc = taskq__sql_int(sqlite, "PRAGMA wal_autocheckpoint", "", &db->host_autocheckpoint);
     }
     if (rc == SQLITE_OK) {
-        rc = pragma_int(sqlite, "busy_timeout", &db->host_busy_ms);
+        rc = taskq__sql_int(sqlite, "PRAGMA busy_timeout", "", &db->host_busy_ms);
     }
     if (rc == SQLITE_OK) {
         rc = sqlite3_exec(sqlite,
@@ -205,9 +188,9 @@ void taskq__host_give_back(taskq__db *db)
     }
     taskq__conn_finalize(&db->writer);
     sqlite3_set_authorizer(sqlite, NULL, NULL);
-    sqlite3_snprintf(sizeof(text), text, "PRAGMA synchronous = %d", db->host_synchronous);
+    sqlite3_snprintf(sizeof(text), text, "PRAGMA synchronous = %d", (int)db->host_synchronous);
     sqlite3_exec(sqlite, text, NULL, NULL, NULL);
-    sqlite3_wal_autocheckpoint(sqlite, db->host_autocheckpoint);
-    sqlite3_busy_timeout(sqlite, db->host_busy_ms);
+    sqlite3_wal_autocheckpoint(sqlite, (int)db->host_autocheckpoint);
+    sqlite3_busy_timeout(sqlite, (int)db->host_busy_ms);
     db->writer.sqlite = NULL;
 }

@@ -31,8 +31,8 @@ typedef struct taskq__db {
     pthread_mutex_t write_lock; /* the writer, and what is guarded by it: a commit, a ping's look, reads of ":memory:" */
     taskq__conn writer;
     int wal_pages, wal_tried; /* pages in the WAL after the last commit, and when a checkpoint was tried last */
-    int host_synchronous, host_autocheckpoint, host_busy_ms; /* to be put back */
-    pthread_cond_t write_free;                               /* the loan has ended */
+    int64_t host_synchronous, host_autocheckpoint, host_busy_ms; /* to be put back */
+    pthread_cond_t write_free;                                   /* the loan has ended */
     taskq__loan loan;
     int data_version; /* guarded by write_lock, as the next: what others had written when news.c looked last */
     int64_t seen_id;  /* the last id given out then */

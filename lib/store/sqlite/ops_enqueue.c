@@ -195,22 +195,6 @@ static int plan_one(enqueuing *e, uint32_t i)
     return SQLITE_OK;
 }
 
-static bool make_room(enqueuing *e)
-{
-    taskq_enqueue *in = e->in;
-    in->replayed = false;
-    in->made = 0;
-    in->results = taskq_arena_alloc(e->op->arena, in->count * sizeof(taskq_job *));
-    taskq_job *jobs = taskq_arena_alloc(e->op->arena, in->count * sizeof(taskq_job));
-    if (in->results == NULL || jobs == NULL) {
-        return false;
-    }
-    for (uint32_t i = 0; i < in->count; i++) {
-        in->results[i] = &jobs[i];
-    }
-    return true;
-}
-
 /* ---- the second pass ----------------------------------------------------------------------------------------------- */
 
 static int insert_job(taskq__txn *txn, const taskq_job *job)
@@ -326,7 +310,7 @@ int taskq__op_enqueue(taskq__txn *txn, taskq_op *op)
     size_t given_bytes = 0;
     bool done = false;
     unsigned char *key_bytes = taskq_arena_alloc(txn->arena, (size_t)e.in->count * KEY_BYTES_A_JOB);
-    int rc = make_room(&e) && key_bytes != NULL ? look_at_key(&e, &done) : TASKQ__RC_ARENA;
+    int rc = taskq__enqueue_room(e.op) && key_bytes != NULL ? look_at_key(&e, &done) : TASKQ__RC_ARENA;
     for (uint32_t i = 0; i < e.in->count && rc == SQLITE_OK && !done && op->status == TASKQ_OK; i++) {
         rc = plan_one(&e, i);
         given_bytes += e.in->jobs[i]->payload.size;

@@ -134,38 +134,17 @@ bool taskq__schema_has(const char *prefix, const char *table)
     return found;
 }
 
-/* One integer of a text of SQL; *out untouched where there is no row. */
-static int read_int(sqlite3 *sqlite, const char *text, const char *prefix, int64_t *out)
-{
-    char *expanded = taskq__sql_expand(text, prefix);
-    if (expanded == NULL) {
-        return SQLITE_NOMEM;
-    }
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(sqlite, expanded, -1, &stmt, NULL);
-    sqlite3_free(expanded);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(stmt);
-        if (rc == SQLITE_ROW) {
-            *out = sqlite3_column_int64(stmt, 0);
-        }
-        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-    }
-    sqlite3_finalize(stmt);
-    return rc;
-}
-
 taskq_status taskq__schema_read(sqlite3 *sqlite, const char *prefix, bool shared, int *out, taskq_error *err)
 {
     int64_t ours = 0, others = 0, version = 0;
-    int rc =
-        read_int(sqlite, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '@meta'", prefix, &ours);
+    int rc = taskq__sql_int(sqlite, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '@meta'",
+                            prefix, &ours);
     if (rc == SQLITE_OK && ours == 0) {
-        rc = read_int(sqlite, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'", prefix,
-                      &others);
+        rc = taskq__sql_int(sqlite, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+                            prefix, &others);
     }
     if (rc == SQLITE_OK && ours != 0) {
-        rc = read_int(sqlite, "SELECT value FROM @meta WHERE name = 'schema'", prefix, &version);
+        rc = taskq__sql_int(sqlite, "SELECT value FROM @meta WHERE name = 'schema'", prefix, &version);
         if (rc == SQLITE_ERROR) {
             return taskq__fail(err, TASKQ_EINVAL, "not a taskq store: its table %smeta is another one's", prefix);
         }

@@ -35,6 +35,26 @@ int taskq__sql_run(sqlite3 *sqlite, const char *text, const char *prefix)
     return rc;
 }
 
+int taskq__sql_int(sqlite3 *sqlite, const char *text, const char *prefix, int64_t *out)
+{
+    char *expanded = taskq__sql_expand(text, prefix);
+    if (expanded == NULL) {
+        return SQLITE_NOMEM;
+    }
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(sqlite, expanded, -1, &stmt, NULL);
+    sqlite3_free(expanded);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW) {
+            *out = sqlite3_column_int64(stmt, 0);
+        }
+        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 int taskq__conn_prepare(taskq__conn *conn, unsigned use, const char *prefix)
 {
     for (int i = 0; i < TASKQ__SQL_COUNT; i++) {

@@ -108,6 +108,8 @@ typedef struct taskq__conn {
 char *taskq__sql_expand(const char *text, const char *prefix);
 /* Run a text of statements once, without results. */
 int taskq__sql_run(sqlite3 *sqlite, const char *text, const char *prefix);
+/* One integer of a text of SQL; *out untouched where there is no row. */
+int taskq__sql_int(sqlite3 *sqlite, const char *text, const char *prefix, int64_t *out);
 /* Prepare everything of `use` on an open connection; what was prepared stays for taskq__conn_close. */
 int taskq__conn_prepare(taskq__conn *conn, unsigned use, const char *prefix);
 void taskq__conn_finalize(taskq__conn *conn);
