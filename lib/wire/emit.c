@@ -138,6 +138,16 @@ void taskq__emit_string(taskq__buf *buf, taskq_text text)
     taskq__buf_add_char(buf, '"');
 }
 
+void taskq__emit_strings(taskq__buf *buf, const taskq_text *texts, uint32_t count)
+{
+    taskq__emit_open(buf, '[');
+    for (uint32_t i = 0; i < count; i++) {
+        taskq__emit_comma(buf);
+        taskq__emit_string(buf, texts[i]);
+    }
+    taskq__emit_close(buf, ']');
+}
+
 void taskq__emit_int(taskq__buf *buf, int64_t number)
 {
     taskq__buf_add_int(buf, number);

@@ -51,17 +51,6 @@ static void write_backoff(taskq__buf *buf, const taskq_backoff *backoff)
     taskq__emit_close(buf, '}');
 }
 
-static void write_tags(taskq__buf *buf, const taskq_job *job)
-{
-    taskq__emit_key(buf, "tags");
-    taskq__emit_open(buf, '[');
-    for (uint32_t i = 0; i < job->tag_count && i < TASKQ_TAGS_MAX; i++) {
-        taskq__emit_comma(buf);
-        taskq__emit_string(buf, job->tags[i]);
-    }
-    taskq__emit_close(buf, ']');
-}
-
 static void write_attempts(taskq__buf *buf, const taskq_job *job)
 {
     taskq__emit_key(buf, "attempts");
@@ -98,7 +87,8 @@ static void write_order(taskq__buf *buf, const taskq_job *job)
     write_int(buf, "lease_ms", job->lease_ms);
     write_backoff(buf, &job->backoff);
     write_int(buf, "version", job->version);
-    write_tags(buf, job);
+    taskq__emit_key(buf, "tags");
+    taskq__emit_strings(buf, job->tags, job->tag_count);
     write_text(buf, "batch", job->batch);
     write_text(buf, "unique_key", job->unique_key);
     write_text(buf, "traceparent", job->traceparent);

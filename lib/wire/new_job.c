@@ -137,12 +137,7 @@ void taskq__wire_write_new_job(taskq__buf *buf, const taskq_new_job *job)
     write_backoff_unless(buf, &job->backoff, &usual.backoff);
     if (job->tag_count > 0) {
         taskq__emit_key(buf, "tags");
-        taskq__emit_open(buf, '[');
-        for (uint32_t i = 0; i < job->tag_count && i < TASKQ_TAGS_MAX; i++) {
-            taskq__emit_comma(buf);
-            taskq__emit_string(buf, job->tags[i]);
-        }
-        taskq__emit_close(buf, ']');
+        taskq__emit_strings(buf, job->tags, job->tag_count < TASKQ_TAGS_MAX ? job->tag_count : TASKQ_TAGS_MAX);
     }
     write_text_unless(buf, "batch", job->batch, usual.batch);
     write_text_unless(buf, "unique_key", job->unique_key, usual.unique_key);
