@@ -3,7 +3,6 @@
  * What happens when the database refuses: a full disk, a lock that another process holds, a constraint that fires. The
  * batch is rolled back whole, the right op is blamed, and the store works on when the cause is gone.
  */
-#include "contract/contract.h"
 #include "contract/sqlite_place.h"
 
 #include <sqlite3.h>
@@ -12,26 +11,21 @@
 #include <sys/stat.h>
 
 /* The host's own connection, so that the tests can make it refuse. */
-static sqlite_place place;
 static sqlite3 *host;
 static taskq_error err;
 
 static void *give_place(void)
 {
-    sqlite_place_make(&place);
+    void *user = sqlite_place_make();
     ck_assert_int_eq(sqlite3_open(place.path, &host), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(host, "PRAGMA journal_mode = WAL", NULL, NULL, NULL), SQLITE_OK);
-    return &place;
+    return user;
 }
 
 static taskq_store *open_store(void *user)
 {
-    taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
-    taskq_store *store = NULL;
-    options.path = ((sqlite_place *)user)->path;
-    options.connection = host;
-    ck_assert_msg(taskq_sqlite_open(&options, &store, &err) == TASKQ_OK, "%s", err.text);
-    return store;
+    (void)user;
+    return sqlite_place_store(host);
 }
 
 static void remove_place(void *user)

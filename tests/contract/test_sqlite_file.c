@@ -2,7 +2,6 @@
 /*
  * The file around the store: who may open it, what is refused, and how a copy is made while it is in use.
  */
-#include "contract/contract.h"
 #include "contract/sqlite_place.h"
 
 #include "core/text.h"
@@ -15,35 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static sqlite_place place;
 static taskq_error err;
-
-static void *give_place(void)
-{
-    sqlite_place_make(&place);
-    return &place;
-}
-
-static taskq_store *open_store(void *user)
-{
-    taskq_store *store = NULL;
-    taskq_status status = sqlite_place_open(((sqlite_place *)user)->path, &store, &err);
-    ck_assert_msg(status == TASKQ_OK, "%s", err.text);
-    return store;
-}
-
-static void remove_place(void *user)
-{
-    sqlite_place_remove(user);
-}
-
-static const contract_opener opener = {"sqlite", give_place, open_store, remove_place};
-
-static void setup(void)
-{
-    contract.opener = &opener;
-    contract_setup();
-}
 
 static const char *beside(const char *name)
 {
@@ -409,7 +380,7 @@ END_TEST
 /* Enqueues until it is killed and tells each id only after its commit. */
 static void enqueue_until_killed(int out)
 {
-    contract.store = open_store(&place);
+    contract.store = sqlite_place_store(NULL);
     for (;;) {
         int64_t id = make_type("a");
         if (write(out, &id, sizeof(id)) != (ssize_t)sizeof(id)) {
@@ -437,7 +408,7 @@ START_TEST(what_was_acknowledged_is_there_after_a_kill)
         ck_assert_int_eq(kill(child, SIGKILL), 0);
         ck_assert_int_eq(waitpid(child, NULL, 0), child);
         close(ends[0]);
-        contract.store = open_store(&place);
+        contract.store = sqlite_place_store(NULL);
         for (int i = 0; i < 100; i++) {
             assert_state(told[i], TASKQ_STATE_QUEUED);
         }
@@ -464,7 +435,7 @@ START_TEST(a_deleted_job_leaves_no_row_anywhere)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, contract_teardown, a_path_is_a_path_and_no_uri,
+TASKQ_TESTS_WITH(sqlite_setup, contract_teardown, a_path_is_a_path_and_no_uri,
                  a_second_server_is_refused_by_whatever_name_it_comes,
                  a_refused_open_leaves_the_locks_of_the_first_alone, a_newer_schema_is_refused_with_both_versions,
                  a_file_that_is_not_ours_is_refused_and_left_alone, options_out_of_range_are_refused,

@@ -3,7 +3,6 @@
  * A flush that failed is the end: the kernel may have dropped the pages, so a second flush that succeeds proves nothing.
  * The tests' file system fails the n-th flush or write of the log, for n = 1, 2, ... until nothing is hit any more.
  */
-#include "contract/contract.h"
 #include "contract/sqlite_place.h"
 
 #include <taskq/scheduler.h>
@@ -12,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static sqlite_place place;
 static sqlite3 *host;
 static taskq_error err;
 
@@ -56,7 +54,7 @@ static int failing_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, 
 
 static void *give_place(void)
 {
-    sqlite_place_make(&place);
+    void *user = sqlite_place_make();
     failing_vfs = *sqlite3_vfs_find(NULL);
     failing_vfs.pAppData = sqlite3_vfs_find(NULL);
     failing_vfs.zName = "failing";
@@ -65,17 +63,13 @@ static void *give_place(void)
     ck_assert_int_eq(sqlite3_open_v2(place.path, &host, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "failing"),
                      SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(host, "PRAGMA journal_mode = WAL", NULL, NULL, NULL), SQLITE_OK);
-    return &place;
+    return user;
 }
 
 static taskq_store *open_store(void *user)
 {
-    taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
-    taskq_store *store = NULL;
-    options.path = ((sqlite_place *)user)->path;
-    options.connection = host;
-    ck_assert_msg(taskq_sqlite_open(&options, &store, &err) == TASKQ_OK, "%s", err.text);
-    return store;
+    (void)user;
+    return sqlite_place_store(host);
 }
 
 static void remove_place(void *user)

@@ -3,7 +3,6 @@
  * The write-ahead log: bounded while readers are in its way, kept and written over once all of it was copied back, and good
  * to recover from whatever stands behind its last frame. A copy of the files is what a process leaves that dies just then.
  */
-#include "contract/contract.h"
 #include "contract/sqlite_place.h"
 
 #include <fcntl.h>
@@ -25,34 +24,7 @@ enum {
     LARGE_BYTES = 1 << 20
 };
 
-static sqlite_place place;
 static taskq_error err;
-
-static void *give_place(void)
-{
-    sqlite_place_make(&place);
-    return &place;
-}
-
-static taskq_store *open_store(void *user)
-{
-    taskq_store *store = NULL;
-    ck_assert_msg(sqlite_place_open(((sqlite_place *)user)->path, &store, &err) == TASKQ_OK, "%s", err.text);
-    return store;
-}
-
-static void remove_place(void *user)
-{
-    sqlite_place_remove(user);
-}
-
-static const contract_opener opener = {"sqlite", give_place, open_store, remove_place};
-
-static void setup(void)
-{
-    contract.opener = &opener;
-    contract_setup();
-}
 
 /* ---- the log's file ------------------------------------------------------------------------------------------------ */
 
@@ -113,11 +85,12 @@ static void make_jobs(int count)
     }
 }
 
-static void copy_file(const char *suffix, const char *folder)
+/* To the place as it is now. */
+static void copy_file(const sqlite_place *original, const char *suffix)
 {
     char from[400], to[400], buffer[65536];
-    snprintf(from, sizeof(from), "%s%s", place.path, suffix);
-    snprintf(to, sizeof(to), "%s/taskq.db%s", folder, suffix);
+    snprintf(from, sizeof(from), "%s%s", original->path, suffix);
+    snprintf(to, sizeof(to), "%s%s", place.path, suffix);
     int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     ck_assert(in >= 0 && out >= 0);
     for (ssize_t size; (size = read(in, buffer, sizeof(buffer))) > 0;) {
@@ -133,19 +106,19 @@ static void assert_recovers(int64_t queued)
 {
     pid_t child = fork();
     if (child == 0) {
-        sqlite_place copy;
+        const sqlite_place original = place;
         taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
-        sqlite_place_make(&copy);
-        copy_file("", copy.folder);
-        copy_file("-wal", copy.folder);
-        options.path = copy.path;
+        sqlite_place_make();
+        copy_file(&original, "");
+        copy_file(&original, "-wal");
+        options.path = place.path;
         taskq_status sound = taskq_sqlite_check(&options, NULL, 0, &err);
-        contract.store = open_store(&copy);
+        contract.store = sqlite_place_store(NULL);
         int64_t found = count_of(TASKQ_STATE_QUEUED);
         make_jobs(3);
         int64_t more = count_of(TASKQ_STATE_QUEUED);
         taskq_store_close(contract.store);
-        sqlite_place_remove(&copy);
+        sqlite_place_remove(NULL);
         _exit(sound != TASKQ_OK ? 1 : found != queued ? 2 : more != queued + 3 ? 3 : 0);
     }
     int ended = 0;
@@ -377,7 +350,7 @@ START_TEST(the_log_is_bounded_though_somebody_reads_at_every_instant)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, contract_teardown, the_log_grows_in_strides_and_a_copy_with_zeros_behind_recovers,
+TASKQ_TESTS_WITH(sqlite_setup, contract_teardown, the_log_grows_in_strides_and_a_copy_with_zeros_behind_recovers,
                  a_log_that_was_copied_back_is_kept_and_written_over,
                  a_log_that_was_written_over_to_its_end_recovers_and_grows_on,
                  a_store_that_was_closed_and_opened_again_goes_on, without_a_flush_a_commit_the_log_does_not_grow_ahead,
