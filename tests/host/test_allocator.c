@@ -13,21 +13,13 @@
 
 #include "support/check_main.h"
 
-static world w;
-
-static void setup(void)
-{
-    world_init(&w);
-}
-
 /* What every test ends with. */
 static void teardown(void)
 {
     world_close(&w);
-    ck_assert_int_eq(atomic_load(&w.counter.blocks), 0);
     ck_assert_int_eq(atomic_load(&w.counter.bytes), 0);
     ck_assert_int_eq(counting_bypassed(), 0);
-    world_clear(&w);
+    world_teardown();
 }
 
 static void open_half(void)
@@ -217,7 +209,7 @@ START_TEST(an_object_without_an_allocator_is_seen_to_use_the_c_library)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, teardown, the_scheduler_half_takes_its_memory_from_the_host,
+TASKQ_TESTS_WITH(world_setup, teardown, the_scheduler_half_takes_its_memory_from_the_host,
                  lists_keep_the_allocator_when_their_scheduler_is_gone,
                  server_client_worker_and_their_handlers_take_theirs_from_the_host,
                  a_reply_keeps_the_allocator_when_its_client_is_gone, a_pool_of_threads_takes_its_memory_from_the_host,

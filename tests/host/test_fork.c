@@ -20,20 +20,6 @@
 
 enum { CHILD_SECONDS_MAX = 60, RIGHT = 0 };
 
-static world w;
-
-static void setup(void)
-{
-    world_init(&w);
-}
-
-static void teardown(void)
-{
-    world_close(&w);
-    ck_assert_int_eq(atomic_load(&w.counter.blocks), 0);
-    world_clear(&w);
-}
-
 static void open_all(void)
 {
     world_ok(&w, world_open_store(&w, world_path(&w, "jobs.db")));
@@ -399,7 +385,7 @@ START_TEST(a_handlers_child_has_nothing_to_say_about_the_job)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, teardown, a_child_is_refused_everywhere_and_told_what_to_do,
+TASKQ_TESTS_WITH(world_setup, world_teardown, a_child_is_refused_everywhere_and_told_what_to_do,
                  what_a_child_closes_stays_open_in_its_parent, a_childs_child_is_no_better,
                  a_fork_in_the_middle_of_a_call_leaves_a_child_that_can_end,
                  a_child_that_closed_keeps_neither_the_file_nor_the_port, a_child_may_open_a_store_of_its_own,

@@ -17,32 +17,32 @@ static taskq_status work(taskq_run *run, void *user)
     return taskq_run_result(run, taskq_text_of("1"));
 }
 
-static void open_all(world *w)
+static void open_all(world *one)
 {
-    world_init(w);
-    world_ok(w, world_open_store(w, world_path(w, "jobs.db")));
-    world_ok(w, world_open_scheduler(w));
-    world_ok(w, taskq_scheduler_start(w->scheduler, &w->err));
-    world_ok(w, world_start_server(w));
-    world_ok(w, world_open_client(w));
-    world_ok(w, world_open_worker(w));
-    world_ok(w, taskq_worker_handle(w->worker, "work", work, NULL, &w->err));
+    world_init(one);
+    world_ok(one, world_open_store(one, world_path(one, "jobs.db")));
+    world_ok(one, world_open_scheduler(one));
+    world_ok(one, taskq_scheduler_start(one->scheduler, &one->err));
+    world_ok(one, world_start_server(one));
+    world_ok(one, world_open_client(one));
+    world_ok(one, world_open_worker(one));
+    world_ok(one, taskq_worker_handle(one->worker, "work", work, NULL, &one->err));
 }
 
 static void *live(void *user)
 {
-    world *w = user;
+    world *one = user;
     taskq_new_job job = world_job("work", "{}");
     for (int i = 0; i < JOBS; i++) {
         taskq_state state = (taskq_state)0;
         int64_t id = 0;
         uint32_t count = 0;
-        world_ok(w, taskq_client_enqueue(w->client, &job, NULL, NULL, &id, NULL, &w->err));
-        world_ok(w, taskq_worker_poll(w->worker, 1, 10000, &count, &w->err));
+        world_ok(one, taskq_client_enqueue(one->client, &job, NULL, NULL, &id, NULL, &one->err));
+        world_ok(one, taskq_worker_poll(one->worker, 1, 10000, &count, &one->err));
         ck_assert_uint_eq(count, 1);
-        world_ok(w, taskq_worker_execute(w->worker, &w->err));
-        world_ok(w, taskq_worker_report(w->worker, &w->err));
-        world_ok(w, taskq_client_wait(w->client, id, 60000, &state, NULL, &w->err));
+        world_ok(one, taskq_worker_execute(one->worker, &one->err));
+        world_ok(one, taskq_worker_report(one->worker, &one->err));
+        world_ok(one, taskq_client_wait(one->client, id, 60000, &state, NULL, &one->err));
         ck_assert_int_eq(state, TASKQ_STATE_SUCCEEDED);
         ck_assert_int_eq(id, i + 1);
     }

@@ -12,20 +12,6 @@
 
 enum { ALLOCATIONS_MAX = 3000 };
 
-static world w;
-
-static void setup(void)
-{
-    world_init(&w);
-}
-
-static void teardown(void)
-{
-    world_close(&w);
-    ck_assert_int_eq(atomic_load(&w.counter.blocks), 0);
-    world_clear(&w);
-}
-
 /* `call` with its n-th allocation failing, for all n that it has; after each failure it is made to work, and `undo` takes that back. At least
  * `least` times: a call that is not seen to allocate proves nothing. */
 static void starve(taskq_status (*call)(void), void (*undo)(void), long least)
@@ -514,8 +500,9 @@ START_TEST(a_transaction_of_the_hosts)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, teardown, opening_a_store, opening_a_scheduler, opening_a_worker, giving_a_worker_its_handlers,
-                 opening_a_client, starting_a_server, enqueueing, claiming, completing, beating, looking, operating,
-                 a_transaction_of_the_hosts, a_client_without_memory_says_whether_the_job_may_be_there,
+TASKQ_TESTS_WITH(world_setup, world_teardown, opening_a_store, opening_a_scheduler, opening_a_worker,
+                 giving_a_worker_its_handlers, opening_a_client, starting_a_server, enqueueing, claiming, completing,
+                 beating, looking, operating, a_transaction_of_the_hosts,
+                 a_client_without_memory_says_whether_the_job_may_be_there,
                  a_worker_without_memory_for_a_moment_still_gets_every_job_done,
                  a_scheduler_lives_through_a_time_without_any_memory)

@@ -13,19 +13,11 @@
 #include "core/sized.h"
 #include "support/check_main.h"
 
-static world w;
-
 static void setup(void)
 {
-    world_init(&w);
+    world_setup();
     world_ok(&w, world_open_store(&w, ":memory:"));
     world_ok(&w, world_open_scheduler(&w));
-}
-
-static void teardown(void)
-{
-    world_close(&w);
-    world_clear(&w);
 }
 
 /* The struct as a host of another version has it: `size` bytes and not one more, what is beyond ours all `beyond`. To be freed. */
@@ -210,7 +202,7 @@ START_TEST(claims_filters_reports_and_figures_of_other_versions_are_served)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, teardown, what_an_older_caller_did_not_know_is_zero,
+TASKQ_TESTS_WITH(setup, world_teardown, what_an_older_caller_did_not_know_is_zero,
                  what_a_newer_caller_asks_for_is_refused_and_what_it_leaves_out_is_not,
                  a_struct_that_was_never_set_up_is_told_from_one_of_another_version,
                  of_what_is_filled_in_each_gets_what_it_knows, objects_open_for_hosts_that_know_no_allocator,

@@ -13,101 +13,115 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void world_init(world *w)
+void world_init(world *one)
 {
     struct stat there;
-    memset(w, 0, sizeof(*w));
+    memset(one, 0, sizeof(*one));
     const char *root = stat("/dev/shm", &there) == 0 ? "/dev/shm" : "/tmp";
-    (void)snprintf(w->dir, sizeof(w->dir), "%s/taskq-host-XXXXXX", root);
-    ck_assert_ptr_nonnull(mkdtemp(w->dir));
-    w->allocator = counting_face(&w->counter);
-    fake_clock_init(&w->clock);
+    (void)snprintf(one->dir, sizeof(one->dir), "%s/taskq-host-XXXXXX", root);
+    ck_assert_ptr_nonnull(mkdtemp(one->dir));
+    one->allocator = counting_face(&one->counter);
+    fake_clock_init(&one->clock);
     (void)counting_bypassed();
 }
 
-void world_clear(world *w)
+void world_clear(world *one)
 {
-    DIR *folder = opendir(w->dir);
+    DIR *folder = opendir(one->dir);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        (void)unlink(world_path(w, entry->d_name));
+        (void)unlink(world_path(one, entry->d_name));
     }
     if (folder != NULL) {
         (void)closedir(folder);
     }
-    (void)rmdir(w->dir);
+    (void)rmdir(one->dir);
 }
 
-const char *world_path(const world *w, const char *name)
+const char *world_path(const world *one, const char *name)
 {
     static char path[512];
-    (void)snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+    (void)snprintf(path, sizeof(path), "%s/%s", one->dir, name);
     return path;
 }
 
-taskq_status world_open_store(world *w, const char *path)
+taskq_status world_open_store(world *one, const char *path)
 {
     taskq_sqlite_options options = TASKQ_SQLITE_OPTIONS_INIT;
     options.path = path;
-    options.allocator = w->allocator;
-    return taskq_sqlite_open(&options, &w->store, &w->err);
+    options.allocator = one->allocator;
+    return taskq_sqlite_open(&options, &one->store, &one->err);
 }
 
-taskq_status world_open_scheduler(world *w)
+taskq_status world_open_scheduler(world *one)
 {
     taskq_scheduler_options options = TASKQ_SCHEDULER_OPTIONS_INIT;
-    options.store = w->store;
-    if (w->clocked) {
-        options.clock = fake_clock_face(&w->clock);
+    options.store = one->store;
+    if (one->clocked) {
+        options.clock = fake_clock_face(&one->clock);
     }
-    options.allocator = w->allocator;
-    return taskq_scheduler_open(&options, &w->scheduler, &w->err);
+    options.allocator = one->allocator;
+    return taskq_scheduler_open(&options, &one->scheduler, &one->err);
 }
 
-taskq_status world_start_server(world *w)
+taskq_status world_start_server(world *one)
 {
     static const char *const listens[] = {"127.0.0.1:0"};
     taskq_server_options options = TASKQ_SERVER_OPTIONS_INIT;
-    options.scheduler = w->scheduler;
+    options.scheduler = one->scheduler;
     options.listens = listens;
     options.listen_count = 1;
     options.connections_max = 16;
-    options.allocator = w->allocator;
-    return taskq_server_start(&options, &w->server, &w->err);
+    options.allocator = one->allocator;
+    return taskq_server_start(&options, &one->server, &one->err);
 }
 
-taskq_status world_open_client(world *w)
+taskq_status world_open_client(world *one)
 {
-    const char *url = w->server == NULL ? NULL : taskq_server_url(w->server, 0);
+    const char *url = one->server == NULL ? NULL : taskq_server_url(one->server, 0);
     taskq_client_options options = TASKQ_CLIENT_OPTIONS_INIT;
     options.servers = &url;
     options.server_count = url == NULL ? 0 : 1;
-    options.allocator = w->allocator;
-    return taskq_client_open(&options, &w->client, &w->err);
+    options.allocator = one->allocator;
+    return taskq_client_open(&options, &one->client, &one->err);
 }
 
-taskq_status world_open_worker(world *w)
+taskq_status world_open_worker(world *one)
 {
-    const char *url = w->server == NULL ? NULL : taskq_server_url(w->server, 0);
+    const char *url = one->server == NULL ? NULL : taskq_server_url(one->server, 0);
     taskq_worker_options options = TASKQ_WORKER_OPTIONS_INIT;
     options.servers = &url;
     options.server_count = url == NULL ? 0 : 1;
     options.concurrency = 2;
-    options.allocator = w->allocator;
-    return taskq_worker_open(&options, &w->worker, &w->err);
+    options.allocator = one->allocator;
+    return taskq_worker_open(&options, &one->worker, &one->err);
 }
 
-void world_close(world *w)
+void world_close(world *one)
 {
-    taskq_worker_close(w->worker);
-    taskq_client_close(w->client);
-    taskq_server_stop(w->server);
-    taskq_scheduler_close(w->scheduler);
-    taskq_store_close(w->store);
-    w->worker = NULL;
-    w->client = NULL;
-    w->server = NULL;
-    w->scheduler = NULL;
-    w->store = NULL;
+    taskq_worker_close(one->worker);
+    taskq_client_close(one->client);
+    taskq_server_stop(one->server);
+    taskq_scheduler_close(one->scheduler);
+    taskq_store_close(one->store);
+    one->worker = NULL;
+    one->client = NULL;
+    one->server = NULL;
+    one->scheduler = NULL;
+    one->store = NULL;
+}
+
+world w;
+
+void world_setup(void)
+{
+    world_init(&w);
+}
+
+void world_teardown(void)
+{
+    world_close(&w);
+    ck_assert_int_eq(atomic_load(&w.counter.blocks), 0);
+    world_clear(&w);
 }
 
 taskq_new_job world_job(const char *type, const char *payload)
@@ -118,23 +132,23 @@ taskq_new_job world_job(const char *type, const char *payload)
     return job;
 }
 
-int64_t world_enqueue(world *w, const char *type)
+int64_t world_enqueue(world *one, const char *type)
 {
     taskq_new_job job = world_job(type, "{}");
     const taskq_new_job *jobs[] = {&job};
     taskq_jobs *made = NULL;
-    world_ok(w, taskq_scheduler_enqueue(w->scheduler, jobs, 1, NULL, &made, NULL, &w->err));
+    world_ok(one, taskq_scheduler_enqueue(one->scheduler, jobs, 1, NULL, &made, NULL, &one->err));
     int64_t id = taskq_jobs_at(made, 0)->id;
     taskq_jobs_free(made);
     return id;
 }
 
-int64_t world_claim(world *w, int64_t *version)
+int64_t world_claim(world *one, int64_t *version)
 {
     taskq_claim_options options = TASKQ_CLAIM_OPTIONS_INIT;
     taskq_jobs *jobs = NULL;
     options.worker = taskq_text_of("w");
-    world_ok(w, taskq_scheduler_claim(w->scheduler, &options, &jobs, &w->err));
+    world_ok(one, taskq_scheduler_claim(one->scheduler, &options, &jobs, &one->err));
     ck_assert_uint_eq(taskq_jobs_count(jobs), 1);
     int64_t id = taskq_jobs_at(jobs, 0)->id;
     *version = taskq_jobs_at(jobs, 0)->version;

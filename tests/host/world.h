@@ -29,21 +29,26 @@ typedef struct world {
         ck_assert_msg(status_ == TASKQ_OK, "%s: %s", taskq_status_name(status_), (w)->err.text); \
     } while (0)
 
-void world_init(world *w); /* a folder, and the counting allocator in place */
-void world_clear(world *w);
-const char *world_path(const world *w, const char *name); /* valid until the next call */
+void world_init(world *one); /* a folder, and the counting allocator in place */
+void world_clear(world *one);
+const char *world_path(const world *one, const char *name); /* valid until the next call */
 
 /* Each is one call of the library, with the status that it gives. */
-taskq_status world_open_store(world *w, const char *path);
-taskq_status world_open_scheduler(world *w);
-taskq_status world_start_server(world *w);
-taskq_status world_open_client(world *w);
-taskq_status world_open_worker(world *w);
-void world_close(world *w); /* all that is open, in the right order */
+taskq_status world_open_store(world *one, const char *path);
+taskq_status world_open_scheduler(world *one);
+taskq_status world_start_server(world *one);
+taskq_status world_open_client(world *one);
+taskq_status world_open_worker(world *one);
+void world_close(world *one); /* all that is open, in the right order */
+
+/* Where one world is enough: around each test, which must end without a block of memory. */
+extern world w;
+void world_setup(void);
+void world_teardown(void);
 
 /* A job through the scheduler, and the claim of one; the test fails where they do not work. */
 taskq_new_job world_job(const char *type, const char *payload);
-int64_t world_enqueue(world *w, const char *type);
-int64_t world_claim(world *w, int64_t *version);
+int64_t world_enqueue(world *one, const char *type);
+int64_t world_claim(world *one, int64_t *version);
 
 #endif

@@ -419,38 +419,18 @@ START_TEST(of_two_transactions_that_end_the_same_job_one_does)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create(__FILE__);
-    const struct {
-        const TTest *test;
-        int count;
-    } tests[] = {
-        {what_is_committed_holds_together, 1},
-        {what_is_rolled_back_is_gone_together, 1},
-        {a_savepoint_of_the_hosts_takes_back_whole_calls, 1},
-        {a_thousand_jobs_are_one_call_and_a_hundred_calls_one_transaction, 1},
-        {a_held_claim_is_woken_by_the_commit_and_not_before, 1},
-        {a_unique_key_is_found_taken_in_the_same_transaction_and_after_it, 1},
-        {an_idempotency_key_is_answered_as_the_first_time_and_refused_with_another_request, 1},
-        {a_key_that_another_transaction_took_meanwhile_is_found_taken, 2},
-        {a_key_that_another_transaction_gave_back_is_taken, 2},
-        {a_key_that_a_snapshot_does_not_show_is_busy_and_the_transaction_goes_on, 2},
-        {a_lock_is_waited_for_as_long_as_the_host_says, 1},
-        {a_queue_is_made_with_the_first_job_in_it, 1},
-        {a_job_is_ended_with_what_it_did_and_once, 1},
-        {a_report_that_was_rolled_back_never_was, 1},
-        {a_lost_lease_and_an_unknown_job_are_refused_and_lock_nothing, 1},
-        {a_failure_is_reported_and_the_job_waits_for_its_next_attempt, 1},
-        {a_job_that_changed_since_the_snapshot_is_busy_and_the_transaction_goes_on, 1},
-        {of_two_transactions_that_end_the_same_job_one_does, 1},
-    };
-    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        TCase *one = tcase_create(tests[i].test->name);
-        tcase_set_timeout(one, TASKQ_TESTS_TIMEOUT_SECONDS);
-        tcase_add_checked_fixture(one, setup, teardown);
-        tcase_add_loop_test(one, tests[i].test, 0, tests[i].count);
-        suite_add_tcase(suite, one);
-    }
-    return taskq_check_run(suite);
-}
+TASKQ_TESTS_LOOPED(setup, teardown, {what_is_committed_holds_together, 1}, {what_is_rolled_back_is_gone_together, 1},
+                   {a_savepoint_of_the_hosts_takes_back_whole_calls, 1},
+                   {a_thousand_jobs_are_one_call_and_a_hundred_calls_one_transaction, 1},
+                   {a_held_claim_is_woken_by_the_commit_and_not_before, 1},
+                   {a_unique_key_is_found_taken_in_the_same_transaction_and_after_it, 1},
+                   {an_idempotency_key_is_answered_as_the_first_time_and_refused_with_another_request, 1},
+                   {a_key_that_another_transaction_took_meanwhile_is_found_taken, 2},
+                   {a_key_that_another_transaction_gave_back_is_taken, 2},
+                   {a_key_that_a_snapshot_does_not_show_is_busy_and_the_transaction_goes_on, 2},
+                   {a_lock_is_waited_for_as_long_as_the_host_says, 1}, {a_queue_is_made_with_the_first_job_in_it, 1},
+                   {a_job_is_ended_with_what_it_did_and_once, 1}, {a_report_that_was_rolled_back_never_was, 1},
+                   {a_lost_lease_and_an_unknown_job_are_refused_and_lock_nothing, 1},
+                   {a_failure_is_reported_and_the_job_waits_for_its_next_attempt, 1},
+                   {a_job_that_changed_since_the_snapshot_is_busy_and_the_transaction_goes_on, 1},
+                   {of_two_transactions_that_end_the_same_job_one_does, 1})

@@ -75,13 +75,4 @@ START_TEST(rows_and_jobs_agree_whichever_message_is_lost)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create(__FILE__);
-    TCase *one = tcase_create("rows_and_jobs_agree_whichever_message_is_lost");
-    tcase_set_timeout(one, TASKQ_TESTS_TIMEOUT_SECONDS);
-    tcase_add_checked_fixture(one, setup, teardown);
-    tcase_add_loop_test(one, rows_and_jobs_agree_whichever_message_is_lost, 0, 2);
-    suite_add_tcase(suite, one);
-    return taskq_check_run(suite);
-}
+TASKQ_TESTS_LOOPED(setup, teardown, {rows_and_jobs_agree_whichever_message_is_lost, 2})

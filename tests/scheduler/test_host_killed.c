@@ -131,24 +131,7 @@ START_TEST(a_kill_at_any_moment_leaves_as_many_orders_as_mails)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create(__FILE__);
-    const struct {
-        const TTest *test;
-        int count;
-    } tests[] = {
-        {a_kill_before_the_commit_leaves_nothing, ENDED},
-        {a_kill_after_the_commit_leaves_everything, STEPS - ENDED},
-        {a_kill_around_a_rollback_leaves_nothing, STEPS},
-        {a_kill_at_any_moment_leaves_as_many_orders_as_mails, 1},
-    };
-    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        TCase *one = tcase_create(tests[i].test->name);
-        tcase_set_timeout(one, TASKQ_TESTS_TIMEOUT_SECONDS);
-        tcase_add_checked_fixture(one, host_setup, fixture_teardown);
-        tcase_add_loop_test(one, tests[i].test, 0, tests[i].count);
-        suite_add_tcase(suite, one);
-    }
-    return taskq_check_run(suite);
-}
+TASKQ_TESTS_LOOPED(host_setup, fixture_teardown, {a_kill_before_the_commit_leaves_nothing, ENDED},
+                   {a_kill_after_the_commit_leaves_everything, STEPS - ENDED},
+                   {a_kill_around_a_rollback_leaves_nothing, STEPS},
+                   {a_kill_at_any_moment_leaves_as_many_orders_as_mails, 1})
