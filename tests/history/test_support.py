@@ -37,6 +37,30 @@ class PostgresOfATest(unittest.TestCase):
         base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.environ.get("TMPDIR", "/tmp")
         return list(pathlib.Path(base).glob("taskq-pg-*"))
 
+    def test_nothing_is_left_in_shared_memory_of_a_server_however_it_ended(self):
+        ends = {"closed": lambda server: None, "stopped": Postgres.stop, "paused": Postgres.pause, "killed": Postgres.kill}
+        for how, end in ends.items():
+            with self.subTest(how), Postgres() as server:
+                segment, files = self.shared_memory(server)
+                self.assertTrue(segment in self.segments() and files)
+                end(server)
+                server.close()
+                left = [path for path in files if os.path.exists(path)]
+                self.assertEqual((segment in self.segments(), left), (False, []))
+
+    @staticmethod
+    def shared_memory(server):
+        """The segment of System V and the files that a running server shares among its processes."""
+        maps = pathlib.Path(f"/proc/{server.process.pid}/maps").read_text(encoding="utf-8").splitlines()
+        files = {line.split(maxsplit=5)[5] for line in maps if line.split()[1].endswith("s") and line.split()[4] != "0"}
+        told = (server.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[6]
+        return int(told.split()[1]), {path for path in files if path.startswith("/dev/shm/") or str(server.folder) in path}
+
+    @staticmethod
+    def segments():
+        with open("/proc/sysvipc/shm", encoding="ascii") as text:
+            return [int(line.split()[1]) for line in list(text)[1:]]
+
     def test_what_was_committed_is_there_after_every_end(self):
         with Postgres() as server:
             server.query("CREATE TABLE t (n int)")

@@ -8,12 +8,14 @@ runs COMMAND with TASKQ_TEST_POSTGRES set to the connection string of a server o
 
 Each lies in a folder of its own (in memory; on TMPDIR's disk with disk=True), listens on 127.0.0.1 and a socket in that
 folder, trusts whoever asks, and has nothing to do with a cluster that the system may run. PostgreSQL refuses to be root: there
-it runs as the user postgres (else nobody). However the process ends that started it, nothing is left: a keeper beside it sees
-its end and takes server and folder away. (PR_SET_PDEATHSIG would not do: it strikes when the starting thread ends.)
+it runs as the user postgres (else nobody). However server and starter end, nothing is left, in shared memory neither: a keeper
+beside the starter sees its end and takes server and folder away. (PR_SET_PDEATHSIG would not do: it strikes when the starting
+thread ends.)
 
 Where there is no PostgreSQL the tests are skipped; they fail instead with TASKQ_TEST_COMPLETE=1, which ./dev test sets.
 """
 import argparse
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -30,15 +32,18 @@ import unittest
 
 START_SECONDS = 60
 STOP_SECONDS = 60
+QUIT_SECONDS = 10  # a server gives its own processes 5 of them
 ADDRESS = "127.0.0.1"
 SUPERUSER = "postgres"
 PR_SET_PDEATHSIG = 1
+IPC_RMID = 0
 SETTINGS = {
     "listen_addresses": ADDRESS,
     "shared_buffers": "64MB",
     "max_connections": "200",
     "max_wal_size": "256MB",
     "huge_pages": "off",
+    "dynamic_shared_memory_type": "mmap",  # in its folder; what it has in /dev/shm it leaves there when it is killed
     "logging_collector": "off",
     "log_line_prefix": "%m [%p] %a ",
 }
@@ -172,13 +177,12 @@ def _keep_until_the_end():
         if not left:
             break
         for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL if time.monotonic() > deadline - 10 else signal.SIGQUIT)
-            except OSError:
-                pass
+            _kill_quietly(pid, signal.SIGKILL if time.monotonic() > deadline - 10 else signal.SIGQUIT)
+            for each in (pid, *_children(pid)):
+                _kill_quietly(each, signal.SIGCONT)  # a test may have paused it
         time.sleep(0.1)
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(pathlib.Path(folder))
 
 
 def _is_server_of(pid, folders):
@@ -190,6 +194,17 @@ def _is_server_of(pid, folders):
     return any(f"{folder}/data".encode() in words for folder in folders)
 
 
+def _remove(folder):
+    """The folder of a server that has ended, and the segment of System V that one leaves which could not take it away."""
+    try:
+        lines = (folder / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    if len(lines) > 6 and len(lines[6].split()) == 2:
+        ctypes.CDLL(None).shmctl(int(lines[6].split()[1]), IPC_RMID, None)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 class Postgres:
     """One server. start() after any end goes on with the same data at the same port."""
 
@@ -199,7 +214,7 @@ class Postgres:
         _keep(self.folder)
         self.data, self.log_path = self.folder / "data", self.folder / "log"
         self.settings = settings or {}
-        self.process, self.port, self.standbys = None, None, []
+        self.process, self.port, self.standbys, self.paused = None, None, [], []
         if _data_from is None:
             subprocess.run(["cp", "-a", "--reflink=auto", _template(), self.data], check=True)
         else:
@@ -271,6 +286,7 @@ class Postgres:
             deadline = time.monotonic() + STOP_SECONDS
             while any(_lives(pid) for pid in children) and time.monotonic() < deadline:
                 time.sleep(0.005)
+        self.paused = []
 
     def restart(self, how="fast"):
         self.stop(how)
@@ -285,12 +301,20 @@ class Postgres:
     def resume(self):
         for pid in self.paused:
             _kill_quietly(pid, signal.SIGCONT)
+        self.paused = []
 
     def close(self):
         for standby in self.standbys:
             standby.close()
+        self.resume()
+        if self.is_running():
+            self.process.send_signal(ENDS["immediate"])
+            try:
+                self.process.wait(QUIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                pass
         self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
 
     def __enter__(self):
         return self.start() if not self.is_running() else self
@@ -335,6 +359,23 @@ class Postgres:
     def create_database(self, name):
         self.query(f'CREATE DATABASE "{name}"')
         return self.url(name)
+
+    @contextlib.contextmanager
+    def held_snapshot(self, database=SUPERUSER, name="holder"):
+        """A session of that name that looked at the database once and then does nothing, its transaction open; its process's id."""
+        session = subprocess.Popen([self.binaries / "psql", "-XAtqw", "-d", self.url(database, application_name=name)], text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment())
+        try:
+            session.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid();\n")
+            session.stdin.flush()
+            pid = session.stdout.readline().strip()
+            if not pid.isdigit():
+                raise AssertionError("psql did not hold a snapshot")
+            yield pid
+        finally:
+            session.stdin.close()
+            session.wait(30)
+            session.stdout.close()
 
     def set(self, name, value):
         """A setting, taken at once (those that need no restart)."""
