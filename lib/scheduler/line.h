@@ -19,7 +19,9 @@ enum {
     TASKQ__LEAD_MAX = 16,  /* batches that a leader leads after its first; a new leader must be woken first */
     TASKQ__CROWD = 4,      /* calls in the last batch, from which on more are waited for ... */
     TASKQ__YIELDS_MAX = 4, /* ... but not for ever */
-    TASKQ__BUSY_TRIES = 5
+    TASKQ__BUSY_TRIES = 5,
+    TASKQ__BUSY_MS_MAX = 5000,   /* after that it is not tried again */
+    TASKQ__SLOW_FAILURE_MS = 2000 /* after a failure that took so long nobody who waits behind it is tried */
 };
 
 struct taskq__line {
@@ -46,7 +48,8 @@ struct taskq__line {
     taskq__names names;
     taskq_arena *arena;
     taskq_ready ready[TASKQ__READY_MAX];
-    uint32_t last_calls; /* in the last batch */
+    uint32_t last_calls;    /* in the last batch */
+    int64_t last_commit_ms; /* how long it took */
     bool upkeep_failed, announce_failed;
 };
 

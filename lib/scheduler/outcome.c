@@ -75,7 +75,11 @@ static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_
     uint32_t owners[TASKQ__BATCH_OPS];
     taskq_now ours = {0, 0};
     taskq_status status = TASKQ_EBUSY;
+    int64_t began_ms = taskq__wake_clock_ms();
     for (int tries = 0; status == TASKQ_EBUSY && tries <= TASKQ__BUSY_TRIES; tries++) {
+        if (tries > 0 && taskq__wake_clock_ms() - began_ms >= TASKQ__BUSY_MS_MAX) {
+            break; /* a store may itself wait for seconds before it says so */
+        }
         if (tries > 0) {
             pause_before_retry(line);
         }
@@ -86,6 +90,7 @@ static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_
         *err = (taskq_error)TASKQ_ERROR_INIT;
         status = taskq__store_commit(line->options.store, batch, err);
     }
+    line->last_commit_ms = taskq__wake_clock_ms() - began_ms;
     *culprit = status == TASKQ_EINVAL && batch->culprit < batch->count ? owners[batch->culprit] : count;
     if (status == TASKQ_OK) {
         atomic_store_explicit(&line->ahead_wall_ms, batch->now.wall_ms - ours.wall_ms, memory_order_relaxed);
@@ -227,25 +232,40 @@ static void wake_unpaused(taskq__line *line, const taskq__batch *taken, taskq__c
 }
 
 /* Nothing is known to have happened. A claim that was parked stays so; it is owed another look where a job may be there. */
-static void settle_failed(taskq__line *line, taskq__batch *taken, taskq_status status, const taskq_error *err,
-                          taskq__calls *done)
+static void fail_call(taskq__line *line, taskq__call *call, taskq_status status, const taskq_error *err,
+                      taskq__calls *done)
 {
-    for (uint32_t i = 0; i < taken->count; i++) {
-        taskq__call *call = taken->calls[i];
-        bool was_parked = call->served || call->woken_count > 0 || call->owed || call->looks;
-        if (was_parked && status != TASKQ_EINVAL && !call->expired && !line->closed) {
-            /* With EUNKNOWN a served claim may hold a lease by now: with a poll it gets it when it asks again. */
-            call->owed = call->owed || (!call->served && !call->looks) || (status == TASKQ_EUNKNOWN && call->poll_hash);
-            line->owed = line->owed || call->owed;
-            call->served = call->looks = false;
-            taskq__line_park(line, call);
-            continue;
+    bool was_parked = call->served || call->woken_count > 0 || call->owed || call->looks;
+    if (was_parked && status != TASKQ_EINVAL && !call->expired && !line->closed) {
+        /* With EUNKNOWN a served claim may hold a lease by now: with a poll it gets it when it asks again. */
+        call->owed = call->owed || (!call->served && !call->looks) || (status == TASKQ_EUNKNOWN && call->poll_hash);
+        line->owed = line->owed || call->owed;
+        call->served = call->looks = false;
+        taskq__line_park(line, call);
+        return;
+    }
+    if (call->woken_count > 0) {
+        taskq__line_pass_on(line, call, done);
+    }
+    call->error = *err;
+    taskq__line_finish(call, status, done);
+}
+
+/* The store did not take a batch for seconds. Whoever stands behind it would wait as long again, and the next ones twice: they are told
+ * at once that nothing was done for them. */
+static void fail_waiting(taskq__line *line, taskq_status status, const taskq_error *err, taskq__calls *done)
+{
+    taskq_error behind = *err;
+    if (status == TASKQ_EUNKNOWN) { /* of the batch, not of those */
+        status = taskq__fail(&behind, TASKQ_EUNAVAIL, "nothing was done, the store gave no answer to those before: %s",
+                             err->text);
+    }
+    for (taskq__call *call = line->head, *next; call; call = next) {
+        next = call->next;
+        if (!call->holds) {
+            taskq__line_unlink(line, call);
+            fail_call(line, call, status, &behind, done);
         }
-        if (call->woken_count > 0) {
-            taskq__line_pass_on(line, call, done);
-        }
-        call->error = *err;
-        taskq__line_finish(call, status, done);
     }
 }
 
@@ -279,6 +299,11 @@ static void announce(taskq__line *line, uint32_t count)
     line->announce_failed = status != TASKQ_OK;
 }
 
+static bool is_out_of_reach(taskq_status status)
+{
+    return status == TASKQ_EUNAVAIL || status == TASKQ_EUNKNOWN;
+}
+
 static void settle(taskq__line *line, taskq__batch *taken, const taskq_batch *batch, taskq_status status,
                    const taskq_error *err, taskq__calls *done)
 {
@@ -290,7 +315,12 @@ static void settle(taskq__line *line, taskq__batch *taken, const taskq_batch *ba
         settle_ok(line, taken, batch, done);
         news = line->shared ? gather_news(line, taken, batch) : 0;
     } else {
-        settle_failed(line, taken, status, err, done);
+        for (uint32_t i = 0; i < taken->count; i++) {
+            fail_call(line, taken->calls[i], status, err, done);
+        }
+        if (is_out_of_reach(status) && line->last_commit_ms >= TASKQ__SLOW_FAILURE_MS) {
+            fail_waiting(line, status, err, done);
+        }
     }
     atomic_store_explicit(&line->parked, line->waiters.count, memory_order_relaxed);
     pthread_mutex_unlock(&line->lock);

@@ -11,7 +11,13 @@
 
 #include <poll.h>
 
-enum { SETTLE_MS = 10000, ASK_AGAIN_MS = 20, TRY_AGAIN_WITHIN_MS = 2000 };
+enum {
+    BATCH_MS = 10000,  /* for all of a batch that comes before its COMMIT, connecting too */
+    SETTLE_MS = 10000, /* from COMMIT on: for its answer, or for what became of it */
+    COMMIT_MS = 6000,  /* for its answer; then a new connection asks. Longer than a lock is waited for */
+    ASK_AGAIN_MS = 20,
+    TRY_AGAIN_WITHIN_MS = 2000
+};
 
 /* How far a run came. */
 typedef enum progress {
@@ -24,6 +30,7 @@ typedef struct committing {
     taskq__pg *pg;
     taskq_batch *batch;
     int64_t number;
+    int64_t until_ms;
     uint32_t decided; /* how many runs have filled outcomes in */
     progress at;
 } committing;
@@ -37,6 +44,13 @@ static void committed(taskq__pg_unit *unit)
             taskq__pg_queue_learn(unit->pg->floors, generation, place->queue);
         }
     }
+}
+
+static void bound_commit(committing *c, bool first)
+{
+    int64_t now = taskq__pg_now_ms();
+    c->until_ms = first ? now + SETTLE_MS : c->until_ms;
+    taskq__pg_session_until(c->pg->committer, now + COMMIT_MS < c->until_ms ? now + COMMIT_MS : c->until_ms);
 }
 
 /* The batch from its look to its COMMIT, in a transaction that is open. `noted`: its row is in already. */
@@ -74,14 +88,16 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
         status = taskq__pg_ask(unit, TASKQ__PG_SQL_COMMIT, NULL, NULL, NULL, err);
     }
     if (status == TASKQ_OK) {
+        bound_commit(c, !noted);
         c->at = RAN_TO_COMMIT;
         status = taskq__pg_round(unit, err);
+        taskq__pg_session_until(c->pg->committer, c->until_ms);
     }
     if (status == TASKQ_OK) {
         c->at = RAN_DONE;
         committed(unit);
-    } else if (taskq__pg_session_is_open(c->pg->committer)) {
-        c->at = RAN_NOTHING; /* a statement before COMMIT was refused: the server said so */
+    } else if (taskq__pg_session_was_refused(c->pg->committer)) {
+        c->at = RAN_NOTHING; /* COMMIT, or a statement before it: the server said so */
     }
     return status;
 }
@@ -167,7 +183,6 @@ static taskq_status settle_once(committing *c, bool *settled, taskq_error *err)
 
 static taskq_status settle(committing *c, taskq_error *err)
 {
-    int64_t until_ms = taskq__pg_now_ms() + SETTLE_MS;
     taskq_error reason = TASKQ_ERROR_INIT;
     for (;;) {
         bool settled = false;
@@ -176,7 +191,7 @@ static taskq_status settle(committing *c, taskq_error *err)
             (void)atomic_fetch_add(&c->pg->settled_later, 1);
             return status == TASKQ_OK ? TASKQ_OK : taskq__fail(err, status, "%s", reason.text);
         }
-        int64_t left_ms = until_ms - taskq__pg_now_ms(), wait_ms = taskq__pg_session_retry_ms(c->pg->committer);
+        int64_t left_ms = c->until_ms - taskq__pg_now_ms(), wait_ms = taskq__pg_session_retry_ms(c->pg->committer);
         if (status == TASKQ_EUNKNOWN || left_ms <= 0) {
             return taskq__fail(err, TASKQ_EUNKNOWN,
                                "PostgreSQL gave no answer to COMMIT, and none to whether it holds: %s", reason.text);
@@ -186,27 +201,20 @@ static taskq_status settle(committing *c, taskq_error *err)
     }
 }
 
-taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err)
+static taskq_status commit(committing *c, int64_t began_ms, taskq_error *err)
 {
-    committing c = {.pg = self, .batch = batch};
-    int64_t began_ms = taskq__pg_now_ms();
-    taskq_status status = taskq__pg_whole(c.pg, err);
-    if (status != TASKQ_OK) {
-        return status;
-    }
-    status = TASKQ_EUNAVAIL;
-    batch->culprit = batch->count;
+    taskq_status status = TASKQ_EUNAVAIL;
     for (int tries = 0; tries < 2 && status == TASKQ_EUNAVAIL; tries++) {
-        bool was_open = taskq__pg_session_is_open(c.pg->committer);
-        c.number = ++c.pg->batch_number;
-        c.at = RAN_NOTHING;
-        c.decided = 0;
-        status = run_new(&c, err);
-        if (status != TASKQ_OK && c.at == RAN_TO_COMMIT) {
-            return settle(&c, err);
+        bool was_open = taskq__pg_session_is_open(c->pg->committer);
+        c->number = ++c->pg->batch_number;
+        c->at = RAN_NOTHING;
+        c->decided = 0;
+        status = run_new(c, err);
+        if (status != TASKQ_OK && c->at == RAN_TO_COMMIT) {
+            return settle(c, err);
         }
         if (status != TASKQ_OK) {
-            taskq__pg_session_rollback(c.pg->committer);
+            taskq__pg_session_rollback(c->pg->committer);
         }
         /* A connection that had gone while nobody used it is found out by using it. */
         if (!was_open || taskq__pg_now_ms() - began_ms > TRY_AGAIN_WITHIN_MS) {
@@ -214,4 +222,24 @@ taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err)
         }
     }
     return status == TASKQ_ENOMEM ? taskq__fail(err, TASKQ_EUNAVAIL, "no memory for the batch") : status;
+}
+
+taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err)
+{
+    taskq__pg *pg = self;
+    int64_t began_ms = taskq__pg_now_ms();
+    committing c = {.pg = pg, .batch = batch, .until_ms = began_ms + BATCH_MS};
+    taskq_status status = taskq__pg_whole(pg, err);
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    batch->culprit = batch->count;
+    atomic_store(&pg->commit_since_ms, began_ms);
+    taskq__pg_session_until(pg->committer, c.until_ms);
+    status = commit(&c, began_ms, err);
+    taskq__pg_session_until(pg->committer, INT64_MAX);
+    atomic_store(&pg->commit_since_ms, 0);
+    /* A connection that fails tells ping by itself. */
+    atomic_store(&pg->doubtful_since_ms, status == TASKQ_EUNKNOWN ? taskq__pg_now_ms() : 0);
+    return status;
 }

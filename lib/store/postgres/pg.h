@@ -41,6 +41,10 @@ typedef struct taskq__pg {
     atomic_uint_fast64_t lost;          /* connections */
     atomic_uint_fast64_t settled_later; /* batches whose commit had no answer, and what became of them was found out */
     atomic_int_fast64_t held_ms, dead_rows;
+
+    /* for ping */
+    atomic_int_fast64_t commit_since_ms;   /* 0: no batch is under way */
+    atomic_int_fast64_t doubtful_since_ms; /* 0: the last batch was taken, or refused without a wait */
 } taskq__pg;
 
 /* ---- pool.c: a session for one read. Waits for other readers, never for the one that commits. `read` may be called twice, the second time

@@ -289,6 +289,8 @@ taskq_status taskq__pg_next_due(void *self, int64_t within_ms, taskq_now *out, t
     return status;
 }
 
+enum { STUCK_MS = 3000, DOUBTFUL_MS = 5000 };
+
 static taskq_status read_ping(taskq__pg_session *session, void *user, taskq_error *err)
 {
     bool *refuses = user;
@@ -302,16 +304,35 @@ static taskq_status read_ping(taskq__pg_session *session, void *user, taskq_erro
     return status;
 }
 
+/* A database that answers may still take nothing: its standby is waited for, its disk hangs. */
+static taskq_status judge_commits(const taskq__pg *pg, taskq_error *err)
+{
+    int64_t now = taskq__pg_now_ms();
+    int64_t since = atomic_load(&pg->commit_since_ms), doubtful = atomic_load(&pg->doubtful_since_ms);
+    if (since != 0 && now - since >= STUCK_MS) {
+        return taskq__fail(err, TASKQ_EUNAVAIL, "PostgreSQL has not taken a batch for %" PRId64 " ms", now - since);
+    }
+    if (doubtful != 0 && now - doubtful < DOUBTFUL_MS) {
+        return taskq__fail(err, TASKQ_EUNAVAIL, "PostgreSQL did not take the last batch");
+    }
+    return TASKQ_OK;
+}
+
 taskq_status taskq__pg_ping(void *self, taskq_error *err)
 {
+    taskq__pg *pg = self;
     bool refuses = false;
-    taskq_status status = taskq__pg_whole(self, err);
+    taskq_status status = taskq__pg_whole(pg, err);
+    if (status == TASKQ_OK) {
+        status = judge_commits(pg, err);
+    }
     if (status != TASKQ_OK) {
         return status;
     }
     status = taskq__pg_read(self, read_ping, &refuses, err);
     if (status == TASKQ_OK && refuses) {
-        return taskq__fail(err, TASKQ_EUNAVAIL, "PostgreSQL takes no writes: it is a standby, or read-only");
+        return taskq__fail(err, TASKQ_EUNAVAIL,
+                           "PostgreSQL takes no writes: it is a standby, or read-only, or this role may not write");
     }
     return status == TASKQ_OK || status == TASKQ_ENOMEM ? status : TASKQ_EUNAVAIL;
 }

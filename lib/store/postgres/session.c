@@ -32,6 +32,7 @@ taskq__pg_session *taskq__pg_session_new(const taskq__pg_session_options *option
         if (session->options.answer_ms == 0) {
             session->options.answer_ms = TASKQ__PG_ANSWER_MS;
         }
+        session->until_ms = INT64_MAX;
         session->retry_ms = TASKQ__PG_RETRY_MS_MIN;
         taskq__rng_init(&session->rng, 0);
     }
@@ -100,6 +101,11 @@ bool taskq__pg_session_is_open(const taskq__pg_session *session)
     return session->conn != NULL;
 }
 
+bool taskq__pg_session_was_refused(const taskq__pg_session *session)
+{
+    return session->was_refused;
+}
+
 uint64_t taskq__pg_session_generation(const taskq__pg_session *session)
 {
     return session->generation;
@@ -119,6 +125,17 @@ int64_t taskq__pg_session_retry_ms(taskq__pg_session *session)
 {
     int64_t left = session->conn != NULL ? 0 : session->retry_at_ms - taskq__pg_now_ms();
     return left > 0 ? left : 0;
+}
+
+void taskq__pg_session_until(taskq__pg_session *session, int64_t until_ms)
+{
+    session->until_ms = until_ms;
+}
+
+int64_t taskq__pg_session_deadline(const taskq__pg_session *session, int64_t in_ms)
+{
+    int64_t at_ms = taskq__pg_now_ms() + in_ms;
+    return at_ms < session->until_ms ? at_ms : session->until_ms;
 }
 
 /* ---- sending ------------------------------------------------------------------------------------------------------------ */
@@ -297,7 +314,8 @@ taskq_status taskq__pg_session_sync(taskq__pg_session *session, taskq_error *err
     if (session->conn == NULL) {
         return taskq__fail(err, TASKQ_EUNAVAIL, "there is no connection to PostgreSQL");
     }
-    session->deadline_ms = taskq__pg_now_ms() + session->options.answer_ms;
+    session->deadline_ms = taskq__pg_session_deadline(session, session->options.answer_ms);
+    session->was_refused = false;
     session->synced = true;
     if (PQpipelineSync(session->conn) != 1 || PQflush(session->conn) < 0) {
         return lose(session, "sending to PostgreSQL", PQerrorMessage(session->conn), err);
@@ -327,7 +345,7 @@ static taskq_status await_result(taskq__pg_session *session, const char *doing, 
 /* The result of the entry at the head, and the NULL behind it. */
 static taskq_status take_result(taskq__pg_session *session, PGresult **out, taskq_error *err)
 {
-    const char *doing = session->entries[session->head].doing;
+    const char *doing = session->entries[session->count - 1].doing; /* answers come together, after the last one */
     PGresult *result = NULL, *more = NULL;
     taskq_status status = await_result(session, doing, &result, err);
     if (status != TASKQ_OK) {
@@ -411,6 +429,9 @@ static taskq_status refused(taskq__pg_session *session, taskq__pg_entry entry, P
     }
     taskq_status status = taskq__pg_fault(result, entry.doing, err);
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    session->was_refused =
+        severity != NULL && strcmp(severity, "ERROR") == 0; /* FATAL comes in the midst of COMMIT, too */
     bool drops = !session->adopted && is_of_connection(status, sqlstate);
     (void)snprintf(session->sqlstate, sizeof(session->sqlstate), "%s", sqlstate == NULL ? "" : sqlstate);
     PQclear(result);

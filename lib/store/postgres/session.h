@@ -48,6 +48,8 @@ taskq_status taskq__pg_session_adopt(PGconn *host, const char *schema, const tas
 void taskq__pg_session_free(taskq__pg_session *session); /* NULL is fine */
 /* Adopted and open, in a transaction: take back what was done since TASKQ__PG_SQL_HOST_SAVE, whatever is under way. */
 taskq_status taskq__pg_session_take_back(taskq__pg_session *session, taskq_error *err);
+/* The last round trip ended with a statement that PostgreSQL refused, so its transaction does not hold; the connection may be closed by now. */
+bool taskq__pg_session_was_refused(const taskq__pg_session *session);
 /* PostgreSQL's code of the statement that was last refused; "": none. */
 const char *taskq__pg_session_sqlstate(const taskq__pg_session *session);
 
@@ -60,6 +62,9 @@ uint64_t taskq__pg_session_generation(const taskq__pg_session *session);
 int taskq__pg_session_fd(const taskq__pg_session *session);     /* -1: none */
 PGconn *taskq__pg_session_conn(taskq__pg_session *session);     /* for notifications; NULL: none */
 int64_t taskq__pg_session_retry_ms(taskq__pg_session *session); /* how long until connecting is tried again; 0: at once */
+
+/* Whatever is waited for on it ends by then, connecting too; INT64_MAX: only by its own bounds. */
+void taskq__pg_session_until(taskq__pg_session *session, int64_t until_ms);
 
 /* Put a statement into the pipeline; it is prepared on first use (not where pooled). What the parameters point to is needed until it
  * returns. A failure sticks and comes out of the next sync. */

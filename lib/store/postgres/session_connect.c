@@ -344,7 +344,8 @@ taskq_status taskq__pg_session_ready(taskq__pg_session *session, taskq_error *er
         return taskq__fail(err, session->last_failure.status, "%s", session->last_failure.text);
     }
     taskq_error reason = TASKQ_ERROR_INIT;
-    taskq_status status = taskq__pg_connect(session, taskq__pg_now_ms() + session->options.connect_ms, &reason);
+    taskq_status status =
+        taskq__pg_connect(session, taskq__pg_session_deadline(session, session->options.connect_ms), &reason);
     if (status != TASKQ_OK) {
         session->last_failure = reason;
         session->retry_at_ms = taskq__pg_now_ms() + session->retry_ms / 2 +

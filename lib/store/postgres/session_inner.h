@@ -30,8 +30,10 @@ struct taskq__pg_session {
     uint32_t head, count, room;
     bool synced;         /* the sync's own answer is to come */
     int64_t deadline_ms; /* of the answers; 0: nothing was synced */
+    int64_t until_ms;    /* no deadline is later */
     taskq_error failure; /* of sending; status OK: none */
     char sqlstate[6];    /* of the statement that was last refused */
+    bool was_refused;    /* and nothing worse: the server is there and goes on */
 
     int64_t retry_at_ms, retry_ms;
     bool told;                /* that it is out of reach */
@@ -39,6 +41,8 @@ struct taskq__pg_session {
     taskq__rng rng;
 };
 
+/* A deadline that is so far from now, or earlier. */
+int64_t taskq__pg_session_deadline(const taskq__pg_session *session, int64_t in_ms);
 taskq__pg_session *taskq__pg_session_new(const taskq__pg_session_options *options); /* NULL: no memory */
 /* An adopted connection: what is under way on it is read to its end. */
 void taskq__pg_session_drain(taskq__pg_session *session);
