@@ -2,15 +2,21 @@
 """Three servers over one PostgreSQL, of which each is killed or restarted while the others go on."""
 import http.client
 import json
+import pathlib
+import re
 import signal
 import threading
 import unittest
+import urllib.parse
 
-from fronts import HAProxy
+from fronts import HAPROXY, HAProxy
 from harness import Worker
 from program import run
 from runs import LONG, ClusterCase, seconds
 from waiting import wait_until
+
+# A line of HAProxy's log of which the server was at fault, or that was sent to another one.
+FAILED = re.compile(r" - - (?:[sS]\S{3} |\S{4} \d+/\d+/\d+/\d+/\+?[1-9])")
 
 
 class ServersKilled(ClusterCase):
@@ -123,18 +129,77 @@ class ServersRestarted(ClusterCase):
         self.check_work(self.urls(), seconds(1, 20))
 
     def test_behind_haproxy_no_request_fails(self):
-        self.start_cluster(arguments=("--drain", "1s"))
-        front = HAProxy(self.folder, self.urls())
-        self.addCleanup(front.close)
-        wait_until(lambda: self.answers(front), what="a server behind HAProxy")
-        self.check_work([front.url], seconds(1, 20))
+        self.start_cluster(arguments=("--drain", "2s"))
+        front = start_front(self)
+        rounds = seconds(1, 20)
+        self.check_work([front.url], rounds)
+        turned_away = [line for line in front.log() if re.search(r"^Server \S+ is DOWN, .* code: 503", line)]
+        self.assertEqual(len(turned_away), rounds * 3)
+        self.assertEqual([line for line in front.log() if FAILED.search(line)], [])
 
-    def answers(self, front):
-        connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=5)
-        connection.request("GET", "/readyz")
-        status = connection.getresponse().status
-        connection.close()
-        return status == 200
+
+def start_front(case):
+    front = HAProxy(case.folder, case.urls())
+    case.addCleanup(front.close)
+    wait_until(lambda: fetch(front, "/readyz")[0] == 200, what="a server behind HAProxy")
+    return front
+
+
+def fetch(place, path):
+    """Status, header fields and body of what is answered there, whatever it is."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(place.url).netloc, timeout=60)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.headers, body
+
+
+class WhatHAProxyAnswers(ClusterCase):
+    """By itself, where no server does: in the form of all problems."""
+
+    def setUp(self):
+        super().setUp()
+        self.start_cluster(count=1)
+        self.front = start_front(self)
+
+    def test_without_a_database_it_answers_as_the_server_does(self):
+        self.postgres.kill()
+        wait_until(lambda: any(" is DOWN" in line for line in self.front.log()), what="a server turned away")
+        answers = []
+        for place in (self.servers[0], self.front):
+            status, headers, body = fetch(place, "/jobs")
+            told = json.loads(body)
+            answers.append([status, [headers[name] for name in ("Content-Type", "Retry-After", "Cache-Control")],
+                            list(told), told["type"], told["title"], told["status"]])
+        self.assertNotIn("X-Request-Id", headers)  # it is not the server's
+        self.assertEqual(answers[0], answers[1])
+        self.assertEqual(status, 503)
+
+    def test_it_says_that_it_may_have_happened_where_a_server_died_over_a_request(self):
+        held = []
+        poll = threading.Thread(target=lambda: held.append(fetch(self.front, f"/next-job?queue={self.queue}&wait=50")))
+        poll.start()
+        api = self.servers[0].client()
+        self.addCleanup(api.close)
+        wait_until(lambda: api.get("/stats").json["held_polls"], what="a held poll")
+        self.servers[0].kill()
+        poll.join(60)
+        status, headers, body = held[0]
+        self.assertEqual((status, headers["Content-Type"]), (502, "application/problem+json"))
+        self.assertIn("it may have happened", json.loads(body)["detail"])
+
+
+class WhatHAProxyIsTold(unittest.TestCase):
+    def test_each_answer_of_its_own_has_a_title_that_the_server_has(self):
+        source = (pathlib.Path(__file__).resolve().parents[2] / "lib/server/problem.c").read_text(encoding="utf-8")
+        titles = dict(re.findall(r'\{"([\w-]+)", "([^"]+)", \d+\}', source))
+        answers = re.findall(r"http-error status (\d+) (.*) string '(.*)'\n", HAPROXY.read_text(encoding="utf-8"))
+        self.assertEqual([status for status, *_ in answers], ["503", "502", "504", "400", "408"])
+        for status, fields, body in answers:
+            told = json.loads(body)
+            self.assertEqual((told["status"], told["title"]), (int(status), titles[told["type"].removeprefix("urn:taskq:problem:")]))
+            self.assertEqual("hdr Retry-After 1" in fields, status >= "500")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """What stands in front: HAProxy before taskq-servers, pgbouncer before PostgreSQL. Real ones, of Debian's packages; where one is
 missing the tests are skipped, and fail where all must run (see postgres.py)."""
 import os
+import pathlib
 import pwd
 import shutil
 import socket
@@ -11,32 +12,7 @@ import urllib.parse
 from program import Program
 from waiting import wait_until
 
-HAPROXY = """
-global
-    maxconn 4000
-    nbthread 1
-    stats socket {folder}/haproxy.sock mode 600
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 75s
-    timeout server 75s
-    timeout queue 5s
-    option redispatch
-    option abortonclose
-    retries 3
-    retry-on conn-failure
-frontend taskq
-    bind 127.0.0.1:{port}
-    default_backend servers
-backend servers
-    balance {balance}
-    option httpchk
-    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host localhost
-    http-check expect status 200
-    default-server check inter 200ms fastinter 100ms fall 1 rise 1
-{servers}
-"""
+HAPROXY = pathlib.Path(__file__).resolve().parents[2] / "examples/cluster/haproxy.cfg"
 PGBOUNCER = """
 [databases]
 * = host=127.0.0.1 port={target} user=postgres
@@ -78,19 +54,29 @@ def _answers(port):
 
 
 class HAProxy:
-    """Sends to those of the servers that say that they are ready."""
+    """The cluster's: sends to those of the servers that say that they are ready."""
 
-    def __init__(self, folder, urls, balance="roundrobin", port=0):
+    def __init__(self, folder, urls, port=0):
         self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         lines = "\n".join(f"    server s{i} {urllib.parse.urlsplit(url).netloc}" for i, url in enumerate(urls))
         path = folder / "haproxy.cfg"
-        path.write_text(HAPROXY.format(folder=folder, port=self.port, servers=lines, balance=balance), encoding="ascii")
-        self.program = Program([_executable("haproxy"), "-db", "-f", path], folder, "haproxy")
-        wait_until(lambda: _answers(self.port), what="HAProxy")
+        text = HAPROXY.read_text(encoding="ascii").replace("@bind@", f"127.0.0.1:{self.port}").replace("@servers@", lines)
+        text = text.replace("balance leastconn", "balance roundrobin")  # each server has its turn, also one that holds polls
+        path.write_text(text, encoding="ascii")
+        self.log_path = folder / "haproxy.txt"
+        with open(self.log_path, "ab") as log:
+            self.program = Program([_executable("haproxy"), "-db", "-f", path], folder, "haproxy", stdout=log)
+        wait_until(lambda: _answers(self.port) or not self.program.is_running(), what="HAProxy")
+        if not self.program.is_running():
+            raise AssertionError(f"HAProxy did not start; its log:\n{self.program.log()}")
 
     def close(self):
         self.program.kill()
+
+    def log(self):
+        """Of requests those that failed, and of servers each that came or went."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 class PgBouncer:
