@@ -125,7 +125,7 @@ START_TEST(a_failed_preparation_is_made_again)
     taskq__pg_session_send(session, TASKQ__PG_SQL_PING, NULL);
     ck_ok(taskq__pg_session_sync(session, &place.err));
     ck_ok(taskq__pg_session_next(session, &result, &place.err));
-    ck_assert_int_eq((int)taskq__pg_result_int(result, 0, 0), 0);
+    ck_assert_int_eq((int)taskq__pg_result_int(result, 0, 0), 1);
     PQclear(result);
     ck_ok(taskq__pg_session_end(session, &place.err));
 }

@@ -293,11 +293,11 @@ enum { STUCK_MS = 3000, DOUBTFUL_MS = 5000 };
 
 static taskq_status read_ping(taskq__pg_session *session, void *user, taskq_error *err)
 {
-    bool *refuses = user;
+    bool *writes = user;
     PGresult *result = NULL;
-    taskq_status status = read_one(session, TASKQ__PG_SQL_PING, NULL, &result, err);
+    taskq_status status = read_one(session, TASKQ__PG_SQL_MAY_WRITE, NULL, &result, err);
     if (status == TASKQ_OK) {
-        *refuses = taskq__pg_result_int(result, 0, 0) != 0;
+        *writes = taskq__pg_result_int(result, 0, 0) != 0;
         PQclear(result);
         status = taskq__pg_session_end(session, err);
     }
@@ -321,7 +321,7 @@ static taskq_status judge_commits(const taskq__pg *pg, taskq_error *err)
 taskq_status taskq__pg_ping(void *self, taskq_error *err)
 {
     taskq__pg *pg = self;
-    bool refuses = false;
+    bool writes = false;
     taskq_status status = taskq__pg_whole(pg, err);
     if (status == TASKQ_OK) {
         status = judge_commits(pg, err);
@@ -329,8 +329,8 @@ taskq_status taskq__pg_ping(void *self, taskq_error *err)
     if (status != TASKQ_OK) {
         return status;
     }
-    status = taskq__pg_read(self, read_ping, &refuses, err);
-    if (status == TASKQ_OK && refuses) {
+    status = taskq__pg_read(self, read_ping, &writes, err);
+    if (status == TASKQ_OK && !writes) {
         return taskq__fail(err, TASKQ_EUNAVAIL,
                            "PostgreSQL takes no writes: it is a standby, or read-only, or this role may not write");
     }

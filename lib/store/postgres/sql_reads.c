@@ -79,8 +79,10 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
     AT(QUEUES_READ) = {"queues_read", QUEUES("q.name > ''")},
     AT(NEXT_DUE) = {"next_due", "SELECT " FIRST_DUE("run_due", "$1") ", " FIRST_DUE("expires_at", "$2") ", " FIRST_DUE(
                                     "backoff_due", "$3")},
-    AT(PING) = {"ping", "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean OR "
-                        "NOT has_table_privilege('@jobs', 'INSERT') OR NOT has_table_privilege('@jobs', 'UPDATE')"},
+    AT(PING) = {"ping", "SELECT 1"},
+    AT(MAY_WRITE) = {"may_write",
+                     "SELECT NOT pg_is_in_recovery() AND NOT current_setting('transaction_read_only')::boolean "
+                     "AND has_table_privilege('@jobs', 'INSERT') AND has_table_privilege('@jobs', 'UPDATE')"},
     AT(NOTIFY) = {"notify", "SELECT pg_notify($1::text, $2::text)"},
     /* Several servers fold side by side: what one has locked the others leave. Few rows are not worth it. */
     AT(FOLD_COUNTERS) = {"fold_counters",
