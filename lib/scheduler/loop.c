@@ -3,7 +3,8 @@
  * The thread that a host may ask for. It sleeps until something is due, and is woken earlier where a batch wrote something
  * that is due before, where another server of the same store made something ready, or where it is to end. News are passed on
  * and are no reason to sweep: they come hundreds of times a second. When nobody has written for a while it lets the store do its
- * upkeep. What fails is told once and tried again with growing pauses.
+ * upkeep. What fails is told once and tried again, with pauses that stay short: what became due while a database was away waits
+ * for the end of the last one.
  * A host that sweeps in a loop of its own gets the same wake-ups by a descriptor, and each of its sweeps does the same upkeep.
  */
 #include <poll.h>
@@ -15,7 +16,7 @@
 #include "core/log.h"
 #include "scheduler/scheduler.h"
 
-enum { IDLE_ROUNDS = 4, FAILURE_PAUSE_MS_MAX = 30000, NEWS_MAX = 64 };
+enum { IDLE_ROUNDS = 4, SLEEP_MS_MAX = 30000, FAILURE_PAUSE_MS_MAX = 2000, NEWS_MAX = 64 };
 
 struct taskq__loop {
     taskq_scheduler *scheduler;
@@ -101,7 +102,7 @@ static bool sleep_for(taskq__loop *loop, int64_t ms)
     int store_fd = taskq__store_wake_fd(loop->scheduler->store);
     int wake_fd = loop->scheduler->wake_fd;
     struct pollfd fds[2] = {{wake_fd, POLLIN, 0}, {store_fd, POLLIN, 0}};
-    int got = poll(fds, store_fd >= 0 ? 2 : 1, ms > FAILURE_PAUSE_MS_MAX ? FAILURE_PAUSE_MS_MAX : (int)ms);
+    int got = poll(fds, store_fd >= 0 ? 2 : 1, ms > SLEEP_MS_MAX ? SLEEP_MS_MAX : (int)ms);
     if (got > 0 && (fds[0].revents & POLLIN)) {
         forget_pokes(loop);
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "scheduler/scheduler.h"
 
 enum { DAY_MS = 86400000 };
 
@@ -300,6 +301,28 @@ START_TEST(a_sweep_that_fails_is_told_once_and_goes_on)
 }
 END_TEST
 
+static void seldom(taskq_scheduler_options *options)
+{
+    options->sweep_interval_ms = 60000;
+}
+
+/* What became due while a database was away waits for the end of that pause, and for no more. */
+START_TEST(a_sweep_that_fails_is_tried_again_within_two_seconds)
+{
+    fixture_teardown();
+    fixture_open(seldom);
+    wrapped_store_fail_next(&fx.wrapped, UINT32_MAX, TASKQ_EUNAVAIL, false);
+    ck_ok(taskq_scheduler_start(fx.scheduler, &fx.err));
+    int64_t until_ms = INT64_MAX;
+    while (until_ms == INT64_MAX || until_ms == INT64_MIN) {
+        (void)sched_yield();
+        until_ms = atomic_load(&fx.scheduler->sleeps_until_ms);
+    }
+    ck_assert_uint_gt(wrapped_store_asked(&fx.wrapped), 0);
+    ck_assert_int_eq(until_ms, taskq__scheduler_now(fx.scheduler).steady_ms + 2000);
+}
+END_TEST
+
 static bool is_readable(int fd)
 {
     struct pollfd one = {.fd = fd, .events = POLLIN};
@@ -345,6 +368,6 @@ TASKQ_TESTS_WITH(fixture_setup, fixture_teardown, a_lease_that_is_over_is_lost_a
                  old_jobs_go_when_their_time_has_come, nothing_is_deleted_where_retention_is_never,
                  an_idempotency_key_is_forgotten_after_a_day, leases_go_on_after_a_restart,
                  the_thread_sweeps_and_wakes_for_what_is_due_before_its_next_round,
-                 a_sweep_that_fails_is_told_once_and_goes_on,
+                 a_sweep_that_fails_is_told_once_and_goes_on, a_sweep_that_fails_is_tried_again_within_two_seconds,
                  a_host_that_sweeps_by_itself_is_woken_by_what_is_due_earlier,
                  a_scheduler_is_swept_by_its_host_or_by_a_thread)
