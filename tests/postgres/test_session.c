@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection: values there and back, failures that leave it clean, losses that are noticed, waits that end. */
+/* One connection: values there and back, failures that leave it clean, losses that are noticed, waits that end. Which hosts
+ * it is made to: test_hosts.c. */
 #include "pgplace.h"
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "store/postgres/fault.h"
 
@@ -170,48 +166,6 @@ START_TEST(a_server_that_is_silent_holds_nobody_longer_than_said)
 }
 END_TEST
 
-/* A socket that takes connections and says nothing. */
-static int black_hole(int *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert(bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 16) == 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
-START_TEST(connecting_to_a_black_hole_ends_and_is_not_tried_at_once_again)
-{
-    int port = 0, fd = black_hole(&port);
-    char conninfo[64];
-    (void)snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%d user=x", port);
-    taskq__pg_session *other = place_session(conninfo, false);
-    ck_assert_int_eq(taskq__pg_session_ready(other, &place.err), TASKQ_EUNAVAIL);
-    ck_assert(strstr(place.err.text, "no answer from 127.0.0.1 in time") != NULL);
-    ck_assert_int_gt((int)taskq__pg_session_retry_ms(other), 0);
-    ck_assert_int_eq(taskq__pg_session_ready(other, &place.err), TASKQ_EUNAVAIL);
-    taskq__pg_session_free(other);
-    close(fd);
-}
-END_TEST
-
-START_TEST(a_host_that_says_nothing_leaves_time_for_the_next_one)
-{
-    int port = 0, fd = black_hole(&port);
-    char conninfo[512];
-    const char *host = PQhost(taskq__pg_session_conn(session)), *good = PQport(taskq__pg_session_conn(session));
-    (void)snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1,%s port=%d,%s user=%s dbname=%s", host, port, good,
-                   PQuser(taskq__pg_session_conn(session)), PQdb(taskq__pg_session_conn(session)));
-    taskq__pg_session *other = place_session(conninfo, false);
-    ck_ok(taskq__pg_session_ready(other, &place.err));
-    ck_assert_str_eq(PQport(taskq__pg_session_conn(other)), good);
-    taskq__pg_session_free(other);
-    close(fd);
-}
-END_TEST
-
 START_TEST(behind_a_pooler_settings_end_with_the_transaction)
 {
     taskq__pg_session_free(session);
@@ -268,7 +222,5 @@ TASKQ_TESTS_WITH(setup, teardown, columns_of_values_arrive_as_they_were_given,
                  a_connection_that_the_server_ended_is_made_again,
                  a_connection_lost_in_the_middle_is_unavailable_and_closed,
                  a_server_that_is_silent_holds_nobody_longer_than_said,
-                 connecting_to_a_black_hole_ends_and_is_not_tried_at_once_again,
-                 a_host_that_says_nothing_leaves_time_for_the_next_one,
                  behind_a_pooler_settings_end_with_the_transaction, a_host_gets_its_connection_back_as_it_was,
                  failures_are_told_apart_by_whether_trying_again_helps)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting without ever being held: libpq's own connect_timeout does not count here (it is for PQconnectdb), and one host
- * that swallows packets must not use up the time of the others, so hosts are tried in turn, each with its share of what is
- * left. Only the resolver is beyond reach: it is the C library's and blocks. A connection that is there is set up at once.
+ * Connecting without ever being held: one host that swallows packets must not use up the time of the others, so hosts are
+ * tried in turn, each with its share of what is left and not longer than its connect_timeout (which libpq heeds only where it
+ * may block). Only the resolver is beyond reach: it is the C library's and blocks. A connection that is there is set up at once.
  */
+#include "store/postgres/hosts.h"
 #include "store/postgres/session_inner.h"
 
 #include "core/fail.h"
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { HOSTS_MAX = 64, HOST_BYTES_MAX = 1024, WAIT_MS_MAX = 3600000 };
+enum { WAIT_MS_MAX = 3600000 };
 
 int64_t taskq__pg_now_ms(void)
 {
@@ -88,78 +89,13 @@ static taskq_status await_connection(PGconn *conn, int64_t deadline_ms, taskq_er
 
 /* ---- hosts in turn --------------------------------------------------------------------------------------------------- */
 
-typedef struct host {
-    char name[HOST_BYTES_MAX], address[HOST_BYTES_MAX], port[16];
-} host;
-
-/* The lists in the connection string that belong together; NULL: there is none. */
-typedef struct hosts {
-    const char *names, *addresses, *ports, *attributes;
-    uint32_t count;
-} hosts;
-
-static uint32_t count_of_list(const char *list)
+static taskq_status connect_host(taskq__pg_session *session, const taskq__pg_hosts *all, uint32_t index,
+                                 const char *attributes, int64_t deadline_ms, taskq_error *err)
 {
-    uint32_t count = 1;
-    for (const char *at = list; *at != '\0'; at++) {
-        count += *at == ',';
-    }
-    return count;
-}
-
-static void find_hosts(const PQconninfoOption *given, hosts *out)
-{
-    memset(out, 0, sizeof(*out));
-    for (; given->keyword != NULL; given++) {
-        const char *value = given->val == NULL || given->val[0] == '\0' ? NULL : given->val;
-        if (strcmp(given->keyword, "host") == 0) {
-            out->names = value;
-        } else if (strcmp(given->keyword, "hostaddr") == 0) {
-            out->addresses = value;
-        } else if (strcmp(given->keyword, "port") == 0) {
-            out->ports = value;
-        } else if (strcmp(given->keyword, "target_session_attrs") == 0) {
-            out->attributes = value;
-        }
-    }
-    const char *list = out->addresses != NULL ? out->addresses : out->names;
-    out->count = list == NULL ? 1 : count_of_list(list);
-}
-
-/* The element of that index; of a list with one element alone that one. false: too long, or not there. */
-static bool element_of(const char *list, uint32_t index, char *out, size_t room)
-{
-    if (list == NULL) {
-        out[0] = '\0';
-        return true;
-    }
-    if (index > 0 && strchr(list, ',') == NULL) {
-        index = 0;
-    }
-    for (; index > 0; index--) {
-        list = strchr(list, ',');
-        if (list == NULL) {
-            return false;
-        }
-        list++;
-    }
-    size_t size = strcspn(list, ",");
-    if (size >= room) {
-        return false;
-    }
-    memcpy(out, list, size);
-    out[size] = '\0';
-    return true;
-}
-
-static taskq_status connect_host(taskq__pg_session *session, const hosts *all, uint32_t index, const char *attributes,
-                                 int64_t deadline_ms, taskq_error *err)
-{
-    host one;
-    if (!element_of(all->names, index, one.name, sizeof(one.name)) ||
-        !element_of(all->addresses, index, one.address, sizeof(one.address)) ||
-        !element_of(all->ports, index, one.port, sizeof(one.port))) {
-        return taskq__fail(err, TASKQ_EINVAL, "the connection string's hosts and ports are not the same in number");
+    taskq__pg_host one;
+    taskq_status status = taskq__pg_hosts_at(all, index, &one, err);
+    if (status != TASKQ_OK) {
+        return status;
     }
     /* What is after dbname overrides what is in the string, what is before it gives way. */
     const char *keywords[] = {"fallback_application_name",
@@ -190,7 +126,7 @@ static taskq_status connect_host(taskq__pg_session *session, const hosts *all, u
         return taskq__fail_memory(err);
     }
     PQsetNoticeReceiver(conn, ignore_notice, NULL);
-    taskq_status status = await_connection(conn, deadline_ms, err);
+    status = await_connection(conn, deadline_ms, err);
     if (status != TASKQ_OK) {
         PQfinish(conn);
         return status;
@@ -199,13 +135,16 @@ static taskq_status connect_host(taskq__pg_session *session, const hosts *all, u
     return TASKQ_OK;
 }
 
-static taskq_status connect_any(taskq__pg_session *session, const hosts *all, const char *attributes,
+static taskq_status connect_any(taskq__pg_session *session, const taskq__pg_hosts *all, const char *attributes,
                                 int64_t deadline_ms, taskq_error *err)
 {
     taskq_status status = TASKQ_EUNAVAIL;
     for (uint32_t i = 0; i < all->count && session->conn == NULL; i++) {
         int64_t now = taskq__pg_now_ms();
         int64_t share = deadline_ms > now ? (deadline_ms - now) / (all->count - i) : 0;
+        if (all->timeout_ms > 0 && all->timeout_ms < share) {
+            share = all->timeout_ms;
+        }
         status = connect_host(session, all, i, attributes, now + share, err);
     }
     return status;
@@ -250,21 +189,12 @@ static taskq_status set_up(taskq__pg_session *session, taskq_error *err)
 
 taskq_status taskq__pg_connect(taskq__pg_session *session, int64_t deadline_ms, taskq_error *err)
 {
-    char *text = NULL;
-    PQconninfoOption *given = PQconninfoParse(session->options.conninfo, &text);
-    if (given == NULL) {
-        taskq_status status =
-            text == NULL ? taskq__fail_memory(err) : taskq__pg_fail_libpq(err, "the connection string", text);
-        PQfreemem(text);
+    taskq__pg_hosts all;
+    taskq_status status = taskq__pg_hosts_find(session->options.conninfo, &all, err);
+    if (status != TASKQ_OK) {
         return status;
     }
-    hosts all;
-    find_hosts(given, &all);
-    taskq_status status;
-    if (all.count > HOSTS_MAX) {
-        status =
-            taskq__fail(err, TASKQ_EINVAL, "the connection string names %u hosts, %d at most", all.count, HOSTS_MAX);
-    } else if (all.attributes != NULL && strcmp(all.attributes, "prefer-standby") == 0) {
+    if (all.attributes != NULL && strcmp(all.attributes, "prefer-standby") == 0) {
         /* The preference is for one among all, and libpq sees one of them at a time. */
         int64_t now = taskq__pg_now_ms();
         status = connect_any(session, &all, "standby", now + (deadline_ms - now) / 2, err);
@@ -274,7 +204,7 @@ taskq_status taskq__pg_connect(taskq__pg_session *session, int64_t deadline_ms, 
     } else {
         status = connect_any(session, &all, all.attributes == NULL ? "read-write" : all.attributes, deadline_ms, err);
     }
-    PQconninfoFree(given);
+    taskq__pg_hosts_clear(&all);
     if (status == TASKQ_OK) {
         status = set_up(session, err);
         if (status != TASKQ_OK) {
@@ -316,7 +246,8 @@ void taskq__pg_session_log_reach(taskq__pg_session *session, bool reached, const
 {
     const taskq_log_field fields[] = {{"connection", session->options.role, 0},
                                       {"reason", reason == NULL ? "" : reason->text, 0}};
-    if (session->options.log == NULL || session->told == !reached) {
+    /* One that never was there was not lost: whoever opens learns why not, and decides. */
+    if (session->options.log == NULL || session->told == !reached || (!reached && session->generation == 0)) {
         return;
     }
     session->told = !reached;
