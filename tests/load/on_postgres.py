@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The figures on PostgreSQL: real servers over a real database on disk, beside pgbench running the bare statements, one
 job at a time, with as many connections, in the same rounds."""
-import contextlib
 import re
 import subprocess
 import sys
-import time
 
 from measure import CONNECTIONS, ROOT, Bench, Failed, median, plural, progress, ratio
+from snapshot import HeldSnapshot
 
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -44,7 +43,7 @@ class PostgresBench(Bench):
     def __init__(self, programs, folder, quick):
         super().__init__(programs, folder, quick)
         self.seconds = 0.5 if quick else 3
-        self.held_seconds = 4 if quick else 300
+        self.held_seconds, self.held_rounds = (4, 2) if quick else (300, 25)
         self.postgres, self.made = Postgres(disk=True, settings=SETTINGS).start(), 0
 
     def close(self):
@@ -60,22 +59,6 @@ class PostgresBench(Bench):
     def serve(self, database):
         return self.start(self.programs.server, "--listen", "127.0.0.1:0", "--log-level", "warn",
                           environment={"TASKQ_DB": self.postgres.url(database)})
-
-    @contextlib.contextmanager
-    def held_snapshot(self, database):
-        """A session that looked at the database once and then does nothing, its transaction open."""
-        session = subprocess.Popen([binaries() / "psql", "-X", "-q", "-A", "-t", self.postgres.url(database)], text=True,
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
-            session.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 'held';\n")
-            session.stdin.flush()
-            if session.stdout.readline().strip() != "held":
-                raise Failed("psql did not hold a snapshot")
-            yield
-        finally:
-            session.stdin.close()
-            session.wait(30)
-            session.stdout.close()
 
     # ---- the bare statements -------------------------------------------------------------------------------------------
 
@@ -200,19 +183,17 @@ class PostgresBench(Bench):
         self.stop()
 
     def snapshot(self):
-        """Somebody's transaction stays open: nothing that was deleted or updated since can be cleaned up."""
-        database = self.database()
-        server = self.serve(database)
-        piece = max(1.0, self.held_seconds / 20)
-        before = median([self.load(server, "lifecycles", CONNECTIONS, piece, 1)["rate"] for _ in range(3)])
-        with self.held_snapshot(database):
-            rates, until = [], time.monotonic() + self.held_seconds
-            while time.monotonic() < until:
-                rates.append(self.load(server, "lifecycles", CONNECTIONS, piece, 1)["rate"])
-                progress(f"snapshot: held, {rates[-1]:,.0f} lives/s; without {before:,.0f}")
-        self.note(f"whole lives, one job a request, {plural(CONNECTIONS)}", before)
-        self.note(f"the same at the end of {self.held_seconds} s with a snapshot held", median(rates[-3:]),
-                  behind=median(rates[-3:]) / before, target={"behind": 0.7})
+        """Somebody's transaction stays open, in one of two databases."""
+        each = self.held_seconds / self.held_rounds
+        with HeldSnapshot(self, each) as beside:
+            for number in range(self.held_rounds):
+                beside.round()
+                progress(f"snapshot: after {(number + 1) * each:.0f} s of load under it {beside.rounds[-1][0]:,.0f} lives/s; "
+                         f"without {beside.rounds[-1][1]:,.0f}")
+        held, free = beside.rates()
+        self.note(f"whole lives, one job a request, {plural(CONNECTIONS)}", free)
+        self.note(f"the same at the end of {self.held_seconds} s of load with a snapshot held", held, behind=beside.ratio(),
+                  target={"behind": 0.7})
         self.stop()
 
     def delay(self):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What taskq-server says and does about a PostgreSQL store, beside serving it."""
 import os
-import subprocess
 import unittest
 
 from harness import fresh_name
@@ -86,17 +85,12 @@ class Program(MoveCase):
     def test_who_holds_a_snapshot_is_named(self):
         server = self.new_server()
         api = self.client_of(server)
-        holder = subprocess.Popen([self.postgres.binaries / "psql", "-XAtq", self.postgres.url(self.database, application_name="the-culprit")],
-                                  text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.addCleanup(lambda: (holder.stdin.close(), holder.wait(30), holder.stdout.close()))
-        holder.stdin.write("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid();\n")
-        holder.stdin.flush()
-        pid = holder.stdout.readline().strip()
 
         def told():
             api.enqueue(type="t")
             return api.get("/stats").json["store"]["held_snapshot_ms"] >= 30000
-        wait_until(told, timeout=90, what="a figure that tells of the snapshot")
+        with self.postgres.held_snapshot(self.database, name="the-culprit") as pid:
+            wait_until(told, timeout=90, what="a figure that tells of the snapshot")
         log = server.program.log()
         self.assertIn("an old snapshot is held", log)
         self.assertIn("the-culprit", log)
