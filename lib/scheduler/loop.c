@@ -16,7 +16,7 @@
 #include "core/log.h"
 #include "scheduler/scheduler.h"
 
-enum { IDLE_ROUNDS = 4, SLEEP_MS_MAX = 30000, FAILURE_PAUSE_MS_MAX = 2000, NEWS_MAX = 64 };
+enum { IDLE_ROUNDS = 4, SLEEP_MS_MAX = 30000, FAILURE_PAUSE_MS_MAX = 2000, NEWS_MAX = 64, NEWS_READS_MAX = 256 };
 
 struct taskq__loop {
     taskq_scheduler *scheduler;
@@ -72,21 +72,30 @@ void taskq__loop_due(void *user, taskq_now due, taskq_now now)
     }
 }
 
-static void read_news(taskq__loop *loop)
+/* Bounded: a flood of them must not keep the sweep. */
+static void read_news(taskq_scheduler *scheduler)
 {
-    taskq_scheduler *scheduler = loop->scheduler;
     taskq_ready ready[NEWS_MAX];
-    uint32_t count = 0;
-    do {
+    uint32_t count = NEWS_MAX;
+    for (int reads = 0; count == NEWS_MAX && reads < NEWS_READS_MAX; reads++) {
         taskq_error err = TASKQ_ERROR_INIT;
-        count = 0;
         if (taskq__store_wake_read(scheduler->store, ready, NEWS_MAX, &count, &err) != TASKQ_OK) {
             taskq__log_format(&scheduler->log, TASKQ_LOG_WARN, "scheduler", "other servers' news were not read: %s",
                               err.text);
             return;
         }
         taskq__line_ready(scheduler->line, ready, count);
-    } while (count == NEWS_MAX && !atomic_load(&loop->stop));
+    }
+}
+
+/* What is read is good until it is read again: one thread at a time, and the others need not wait for it. */
+void taskq__loop_hear(taskq_scheduler *scheduler)
+{
+    struct pollfd news = {taskq__store_wake_fd(scheduler->store), POLLIN, 0};
+    if (news.fd >= 0 && poll(&news, 1, 0) > 0 && !atomic_exchange(&scheduler->hears, true)) {
+        read_news(scheduler);
+        atomic_store(&scheduler->hears, false);
+    }
 }
 
 static void forget_pokes(const taskq__loop *loop)
@@ -106,9 +115,7 @@ static bool sleep_for(taskq__loop *loop, int64_t ms)
     if (got > 0 && (fds[0].revents & POLLIN)) {
         forget_pokes(loop);
     }
-    if (got > 0 && store_fd >= 0 && fds[1].revents) {
-        read_news(loop);
-    }
+    taskq__loop_hear(loop->scheduler);
     return got > 0;
 }
 
@@ -223,9 +230,7 @@ int64_t taskq__loop_host_begins(taskq_scheduler *scheduler)
         return 0;
     }
     forget_pokes(loop);
-    if (taskq__store_wake_fd(scheduler->store) >= 0) {
-        read_news(loop);
-    }
+    taskq__loop_hear(scheduler);
     int64_t in_ms = until_planned(scheduler);
     if (in_ms > 0 && atomic_exchange(&loop->begun, true)) {
         return in_ms;

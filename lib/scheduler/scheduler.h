@@ -29,6 +29,7 @@ struct taskq_scheduler {
     _Atomic uint32_t under_way;
     _Atomic int64_t pruned_steady_ms; /* when retention and old keys were last worked off to their end; 0: never yet */
     _Atomic int64_t looked_steady_ms; /* when claims that wait were last let look by themselves */
+    _Atomic bool hears;               /* somebody reads the store's news just now */
     /* The instant (elapsed time) for which the thread sleeps; INT64_MIN: it does not sleep, or there is none. */
     _Atomic int64_t sleeps_until_ms;
     int wake_fd; /* eventfd on which the thread sleeps; it lives as long as the scheduler, for a leader may write to it at any time */
@@ -77,6 +78,8 @@ void taskq__lend_close(taskq_scheduler *scheduler);
 
 /* loop.c: the line's news of what is due, for the thread. */
 void taskq__loop_due(void *user, taskq_now due, taskq_now now);
+/* News that other servers have sent are read, and ours are sent; nothing where there are none. Any thread. */
+void taskq__loop_hear(taskq_scheduler *scheduler);
 /* A sweep begins, and ends: nothing happens where the host does not watch taskq_scheduler_fd. How long until one is wanted; 0: now. */
 int64_t taskq__loop_host_begins(taskq_scheduler *scheduler);
 void taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms);

@@ -2,7 +2,8 @@
 /*
  * The passage of time: leases that are over, jobs that are due, old jobs and keys that go. Every step is a walk of bounded
  * size, alone in its batch, so that callers in the line wait for one step at most; a sweep ends after a bounded number of
- * steps and says that there is more.
+ * steps and says that there is more. Between two steps the news of other servers are heard, and ours go out: a sweep that works
+ * off what an outage left takes long.
  */
 #include "scheduler/scheduler.h"
 
@@ -50,6 +51,7 @@ static taskq_status walk_kind(taskq_scheduler *scheduler, taskq_walk_kind kind, 
                               taskq_sweep_report *report, bool *ended, taskq_error *err)
 {
     for (int step = 0; step < STEPS_MAX; step++) {
+        taskq__loop_hear(scheduler);
         taskq_now now = taskq__scheduler_now(scheduler);
         taskq_walk walk = {.kind = kind, .max = STEP_ROWS, .random = taskq__rng_next(&scheduler->rng)};
         /* Where nothing is ever deleted the cut lies before all time. */

@@ -118,6 +118,42 @@ START_TEST(news_are_no_reason_for_the_thread_to_sweep)
 }
 END_TEST
 
+START_TEST(the_thread_reads_the_news_while_a_sweep_has_more_to_do)
+{
+    claimant one;
+    fx.wrapped.walks_have_more = true;
+    ck_ok(taskq_scheduler_start(fx.scheduler, &fx.err));
+    claimant_init(&one, "default", "t", 60000);
+    claimant_start(&one);
+    await_parked(1);
+    int64_t id = enqueue_elsewhere("default", "t");
+    wrapped_store_tell(&fx.wrapped, ready_of("default", "t", 1));
+    claimant_join(&one);
+    ck_assert_int_eq(one.id, id);
+}
+END_TEST
+
+static void *sweep_once(void *user)
+{
+    (void)user;
+    (void)taskq_scheduler_sweep(fx.scheduler, NULL, NULL);
+    return NULL;
+}
+
+START_TEST(news_are_read_between_two_steps_of_a_sweep)
+{
+    pthread_t sweeper;
+    fx.wrapped.walks_have_more = true;
+    wrapped_store_close_gate(&fx.wrapped);
+    ck_assert_int_eq(pthread_create(&sweeper, NULL, sweep_once, NULL), 0);
+    wrapped_store_await_at_gate(&fx.wrapped);
+    wrapped_store_tell(&fx.wrapped, ready_of("default", "t", 1));
+    wrapped_store_open_gate(&fx.wrapped);
+    ck_assert_int_eq(pthread_join(sweeper, NULL), 0);
+    ck_assert(!is_readable(fx.wrapped.news_fd));
+}
+END_TEST
+
 START_TEST(news_are_no_reason_for_a_host_to_sweep)
 {
     taskq_sweep_report report;
@@ -233,6 +269,7 @@ END_TEST
 
 TASKQ_TESTS_WITH(fixture_setup_shared, fixture_teardown, a_held_claim_takes_what_another_server_made_ready,
                  news_that_come_between_looking_and_parking_are_not_lost, the_thread_reads_the_news,
+                 the_thread_reads_the_news_while_a_sweep_has_more_to_do, news_are_read_between_two_steps_of_a_sweep,
                  news_are_no_reason_for_the_thread_to_sweep, news_are_no_reason_for_a_host_to_sweep,
                  news_of_an_unknown_type_go_on_until_somebody_can_use_them,
                  what_no_claim_takes_is_announced_to_others_and_no_more, others_are_told_of_a_queue_that_goes_on,

@@ -98,6 +98,9 @@ static taskq_status commit(void *self, taskq_batch *batch, taskq_error *err)
     status = taskq__store_commit(wrapped->inner, batch, err);
     pthread_mutex_lock(&wrapped->lock);
     wrapped->commits += status == TASKQ_OK;
+    if (status == TASKQ_OK && wrapped->walks_have_more && batch->ops[0]->kind == TASKQ_OP_WALK) {
+        batch->ops[0]->in.walk->more = true;
+    }
     if (wrapped->gate_is_behind) {
         pass_gate(wrapped);
     }

@@ -26,6 +26,7 @@ typedef struct wrapped_store {
     taskq_status fail_status;
     bool fail_lost;             /* it is done nevertheless: only the answer is lost */
     taskq_op_kind culprit_kind; /* with EINVAL: the first op of this kind is named; 0: nobody can tell */
+    bool walks_have_more;       /* every walk says so, as behind an endless backlog */
     uint32_t announced;         /* jobs that other servers were told of */
     uint32_t idle_upkeeps;
     int news_fd; /* eventfd that says that `news` is to be read */
