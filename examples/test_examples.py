@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The examples do what they say, and so does the demo."""
+import concurrent.futures
 import glob
 import json
 import os
@@ -7,11 +8,13 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 from postgres import Postgres
@@ -196,7 +199,8 @@ class Cluster(unittest.TestCase):
         self.assertEqual(0, ended.returncode, ended.stdout + ended.stderr)
         self.assertIn("300 jobs acknowledged, 300 succeeded", ended.stdout)
 
-    def test_it_is_up_until_it_is_told_to_end_and_leaves_nothing(self):
+    def start(self):
+        """A cluster that is ready: its process, its folder, what it has said, and HAProxy's address."""
         folder = pathlib.Path(tempfile.mkdtemp(prefix="taskq-examples-")) / "cluster"
         self.addCleanup(shutil.rmtree, folder.parent, ignore_errors=True)
         folder.parent.chmod(0o711)
@@ -205,12 +209,19 @@ class Cluster(unittest.TestCase):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait, 120)
         self.addCleanup(process.terminate)
-        said = []
+        said = self.read_until(process, "Ctrl-C ends everything")
+        return process, folder, said, re.search(r"HAProxy \(process \d+\) is at (http://[^\s,]+)", said).group(1)
+
+    def read_until(self, process, text):
+        said = ""
         for line in process.stdout:
-            said.append(line)
-            if "Ctrl-C ends everything" in line:
-                break
-        url = re.search(r"HAProxy is at (http://[^\s,]+)", "".join(said)).group(1)
+            said += line
+            if text in line:
+                return said
+        self.fail(f"it ended without {text!r}: {said}")
+
+    def test_it_is_up_until_it_is_told_to_end_and_leaves_nothing(self):
+        process, folder, _, url = self.start()
         made = self.post(url, "/jobs", {"type": "sleep", "payload": {"duration_ms": 1}})
         deadline = time.monotonic() + 60
         while (job := json.load(urllib.request.urlopen(f"{url}/jobs/{made['id']}", timeout=30)))["state"] != "succeeded":
@@ -220,6 +231,48 @@ class Cluster(unittest.TestCase):
         process.wait(120)
         left = [path for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in self.command_line(path)]
         self.assertEqual([], left)
+
+    def test_it_tells_that_the_standby_is_gone_and_how_to_go_on_without(self):
+        process, _, said, url = self.start()
+        os.kill(int(re.search(r"standby \(process (\d+)\)", said).group(1)), signal.SIGKILL)
+        self.read_until(process, "the standby has ended")
+        command = process.stdout.readline()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            made = pool.submit(self.post_until_taken, url, {"type": "sleep", "payload": {"duration_ms": 1}})
+            waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            asked = f"{command.partition(' -c ')[0]} -At -c \"{waiting}\""
+            deadline = time.monotonic() + 60
+            while (told := self.shell(asked)) != "t\n":
+                self.assertLess(time.monotonic(), deadline, told)
+            self.shell(command)
+            self.assertIn("id", made.result(60))
+
+    def shell(self, command):
+        ended = run("bash", "-c", command)
+        self.assertEqual(0, ended.returncode, ended.stderr)
+        return ended.stdout
+
+    def post_until_taken(self, url, job):
+        while True:
+            try:
+                return self.post(url, "/jobs", {**job, "unique_key": "one"})
+            except urllib.error.HTTPError as failure:
+                with failure:
+                    if failure.code != 503:
+                        raise
+
+    def test_a_wrong_call_is_refused_before_anything_is_started(self):
+        with tempfile.TemporaryDirectory(prefix="taskq-examples-") as text, socket.create_server(("127.0.0.1", 0)) as other:
+            new, taken = pathlib.Path(text) / "new", f"127.0.0.1:{other.getsockname()[1]}"
+            for words, told in ((("--folder", text), f"cluster: --folder {text}: File exists\n"),
+                                (("--folder", new / "in"), f"cluster: --folder {new / 'in'}: No such file or directory\n"),
+                                (("--folder", new, "--build", text), f"cluster: {text}/apps/taskq-server/taskq-server is not built"),
+                                (("--folder", new, "--listen", taken), f"argument --listen: {taken}: Address already in use"),
+                                (("--folder", new, "--listen", "foo"), "argument --listen: foo is not HOST:PORT\n")):
+                ended = run(HERE / "cluster/run", "--build", BUILD, *words)
+                self.assertIn(ended.returncode, (1, 2))
+                self.assertIn(told, ended.stderr)
+                self.assertEqual(("", False), (ended.stdout, new.exists()))
 
     @staticmethod
     def command_line(path):

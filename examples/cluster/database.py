@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
 """PostgreSQL as the cluster has it: a primary, and a standby that has every acknowledged commit."""
+import ctypes
 import os
 import pathlib
 import pwd
 import secrets
+import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import time
 
 SECONDS_MAX = 30
+IPC_RMID = 0
 
 
 class DatabaseFailed(Exception):
@@ -43,15 +47,24 @@ class Node:
             self.user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def call(self, program, *options):
-        said = subprocess.run([self.bin / program, *map(str, options)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              env={"PATH": "/usr/bin:/bin", "PGPASSWORD": self.password, "LC_ALL": "C.UTF-8"},
-                              cwd=self.folder.parent, timeout=SECONDS_MAX, **self.user)
+        try:
+            said = subprocess.run([self.bin / program, *map(str, options)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  env={"PATH": "/usr/bin:/bin", "PGPASSWORD": self.password, "LC_ALL": "C.UTF-8"},
+                                  cwd=self.folder.parent, timeout=SECONDS_MAX, **self.user)
+        except subprocess.TimeoutExpired:
+            raise DatabaseFailed(f"{self.name}: {program} is not done within {SECONDS_MAX} s") from None
         if said.returncode != 0:
             raise DatabaseFailed(f"{self.name}: {program}: {said.stderr.strip()}")
         return said.stdout
 
     def sql(self, text):
         return self.call("psql", "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", self.port, "-U", "taskq", "-d", "postgres", "-c", text).strip()
+
+    def command(self, *statements):
+        """For somebody's shell: what says these statements to this server."""
+        secret = shlex.quote(str(self.folder.parent / "password"))
+        options = "".join(f' -c "{statement}"' for statement in statements)
+        return f"PGPASSWORD=$(cat {secret}) psql -X -h 127.0.0.1 -p {self.port} -U taskq -d postgres{options}"
 
     def configure(self, **settings):
         with open(self.folder / "postgresql.conf", "a", encoding="utf-8") as conf:
@@ -62,7 +75,8 @@ class Node:
         self.call("initdb", "-D", self.folder, "-U", "taskq", "-E", "UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256",
                   f"--pwfile={secret}")
         self.configure(listen_addresses="127.0.0.1", port=self.port, unix_socket_directories="", wal_level="replica",
-                       synchronous_commit="on", max_connections=60, shared_buffers="64MB")
+                       synchronous_commit="on", max_connections=60, shared_buffers="64MB",
+                       dynamic_shared_memory_type="mmap")  # in its folder, of which nothing is left, also when it is killed
 
     def copy(self, primary):
         """A standby of `primary`: its files, and from then on everything that it writes."""
@@ -89,6 +103,13 @@ class Node:
                     raise DatabaseFailed(f"{self.name} does not come up, see {self.log}") from failure
                 time.sleep(0.1)
 
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def has_ended(self):
+        return self.process.poll() is not None
+
     def promote(self):
         self.call("pg_ctl", "promote", "-D", self.folder, "-w")
 
@@ -104,12 +125,22 @@ class Node:
                 pass
 
     def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(2)  # SIGINT: fast, connections are ended
+        if self.process is not None and not self.has_ended():
+            self.process.send_signal(signal.SIGINT)  # fast: connections are ended
             try:
                 self.process.wait(SECONDS_MAX)
             except subprocess.TimeoutExpired:
                 self.kill()
+        self.remove_segment()
+
+    def remove_segment(self):
+        """The system has 4096 segments of System V in all, and one that is killed leaves its own."""
+        try:
+            lines = (self.folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return  # it has ended as it should
+        if len(lines) > 6 and len(lines[6].split()) == 2:
+            ctypes.CDLL(None).shmctl(int(lines[6].split()[1]), IPC_RMID, None)
 
 
 class Database:
@@ -140,6 +171,15 @@ class Database:
             if time.monotonic() > until:
                 raise DatabaseFailed("the standby does not follow the primary")
             time.sleep(0.1)
+
+    def meaning(self, node):
+        """Of the end of one of the two: what it means, and the command that goes on without it."""
+        if self.primary.has_ended() and self.standby.has_ended():
+            return "so have both now, and without a database nothing is served", None
+        if node is self.primary:
+            return "nothing is read or written until the standby is promoted", self.standby.command("SELECT pg_promote()")
+        return ("whatever writes waits for it from now on, and is answered 503 in the end. To go on without a second copy",
+                self.primary.command("ALTER SYSTEM SET synchronous_standby_names = ''", "SELECT pg_reload_conf()"))
 
     def stop(self):
         for node in (self.primary, self.standby):
