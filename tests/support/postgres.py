@@ -41,6 +41,7 @@ SETTINGS = {
     "listen_addresses": ADDRESS,
     "shared_buffers": "64MB",
     "max_connections": "200",
+    "max_prepared_transactions": "4",
     "max_wal_size": "256MB",
     "huge_pages": "off",
     "dynamic_shared_memory_type": "mmap",  # in its folder; what it has in /dev/shm it leaves there when it is killed

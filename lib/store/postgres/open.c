@@ -60,6 +60,7 @@ static taskq__pg *new_pg(const taskq_postgres_options *options, const char *sche
     pg->server = (int64_t)(taskq__rng_next(&rng) >> 1);
     memcpy(pg->schema, schema, strlen(schema) + 1);
     taskq__pg_news_init(&pg->news);
+    taskq__pg_held_init(&pg->held);
     pg->conninfo = taskq__strdup(&options->allocator, options->conninfo);
     if (pg->conninfo == NULL || taskq__pg_floors_make(&pg->allocator, &pg->floors, NULL) != TASKQ_OK) {
         postgres_close(pg);

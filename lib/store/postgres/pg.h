@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "store/postgres/held.h"
 #include "store/postgres/news.h"
 #include "store/postgres/schema.h"
 #include "store/postgres/session.h"
@@ -31,7 +32,8 @@ typedef struct taskq__pg {
     taskq__pg_session *committer;
     int64_t batch_number;
     taskq__pg_floors *floors;
-    int64_t tidy_at_ms, watch_at_ms, tell_at_ms; /* upkeep.c: not before */
+    int64_t tidy_at_ms; /* upkeep.c: not before */
+    taskq__pg_held held;
 
     taskq__pg_pool *readers;
     taskq__pg_notifier *notifier; /* NULL where pooled */

@@ -40,7 +40,7 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
                                 "('search_path', 'pg_catalog, pg_temp'), ('client_min_messages', 'warning'), "
                                 "('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), "
                                 "('enable_mergejoin', 'off'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), "
-                                "('lock_timeout', '5000'), ('statement_timeout', '8000'), "
+                                "('lock_timeout', '1000'), ('statement_timeout', '8000'), "
                                 "('idle_in_transaction_session_timeout', '15000')) settings (name, value)"},
     AT(BEGIN_READ) = {"begin_read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"},
 
@@ -99,17 +99,34 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
                           "ORDER BY server, number LIMIT $3::bigint FOR UPDATE SKIP LOCKED) own UNION ALL "
                           "SELECT old.ctid FROM (SELECT ctid FROM @batches WHERE at < (SELECT @now_ms()) - 3600000 "
                           "ORDER BY at LIMIT $3::bigint FOR UPDATE SKIP LOCKED) old))"},
-    /* Who keeps dead rows from being cleared away for longer than $1 ms, as far as this role may see. */
+    /* Who keeps what died from transaction $2 on (0: nobody is told) from being cleared away, as far as this role may see; no transaction
+     * that is younger than $1 ms. A snapshot does so in its own database alone, but it keeps all that a transaction which writes, in
+     * any database, has not ended for: of two with the same number, that one is the cause. VACUUM's snapshot keeps nothing, and the
+     * catalog_xmin of a slot nothing of ours. */
     AT(HELD_SNAPSHOT) =
         {"held_snapshot",
-         "SELECT * FROM (SELECT 'session' AS who, pid::bigint, usename::text, application_name::text, state::text, "
-         "(extract(epoch FROM clock_timestamp() - xact_start) * 1000)::bigint AS age FROM pg_stat_activity "
-         "WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid() AND xact_start IS NOT NULL "
-         "AND backend_type <> 'autovacuum worker' UNION ALL "
-         "SELECT 'prepared transaction ' || gid, 0, owner::text, '', '', "
-         "(extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint FROM pg_prepared_xacts UNION ALL "
-         "SELECT 'replication slot ' || slot_name, coalesce(active_pid, 0)::bigint, '', '', 'active ' || active, $1::bigint "
-         "FROM pg_replication_slots WHERE age(xmin) > 100000) w WHERE w.age >= $1::bigint ORDER BY w.age DESC LIMIT 1"},
+         "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, w.who, w.pid, w.database, w.usr, w.application, w.state, "
+         "w.cure, w.age, w.xid::text::bigint FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT * FROM ("
+         "SELECT 'session' AS who, a.pid::bigint, a.datname::text AS database, a.usename::text AS usr, "
+         "a.application_name::text AS application, a.state::text, format('SELECT pg_terminate_backend(%s)', a.pid) AS cure, "
+         "(extract(epoch FROM clock_timestamp() - a.xact_start) * 1000)::bigint AS age, h.xid, h.writes FROM pg_stat_activity a "
+         "CROSS JOIN LATERAL (VALUES (a.backend_xid, true), "
+         "(CASE WHEN a.datname = current_database() THEN a.backend_xmin END, false)) h (xid, writes) "
+         "WHERE a.pid <> pg_backend_pid() AND a.xact_start IS NOT NULL "
+         "AND a.backend_type NOT IN ('autovacuum worker', 'parallel worker') "
+         "AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = a.pid) UNION ALL "
+         "SELECT 'standby at ' || coalesce(host(client_addr), 'a socket'), pid::bigint, NULL, usename::text, application_name::text, "
+         "state::text, 'end the old query there, or switch its hot_standby_feedback off', NULL, backend_xmin, false "
+         "FROM pg_stat_activity WHERE backend_type = 'walsender' AND xact_start IS NULL AND datname IS NULL UNION ALL "
+         "SELECT 'prepared transaction ' || gid, NULL, database::text, owner::text, NULL, 'prepared', "
+         "format('ROLLBACK PREPARED %L', gid), (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint, transaction, true "
+         "FROM pg_prepared_xacts UNION ALL "
+         "SELECT 'replication slot ' || slot_name, active_pid::bigint, NULL, NULL, NULL, "
+         "CASE WHEN active THEN 'active' ELSE 'not in use' END, CASE WHEN active THEN "
+         "'end the old query on the standby that uses it, or switch its hot_standby_feedback off' "
+         "ELSE format('SELECT pg_drop_replication_slot(%L)', slot_name) END, NULL, xmin, false FROM pg_replication_slots"
+         ") all_of_them WHERE xid IS NOT NULL AND $2::bigint > 0 AND (age IS NULL OR age >= $1::bigint) "
+         "AND age(xid) > age($2::bigint::text::xid8::xid) ORDER BY age(xid) DESC, writes DESC, age DESC NULLS LAST LIMIT 1) w ON true"},
     AT(DEAD_ROWS) = {"dead_rows", "SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_all_tables "
                                   "WHERE schemaname = $1::text"},
     /* In a transaction of the host's. A savepoint of the host's of that name is covered meanwhile, and there again after. */
