@@ -5,6 +5,7 @@
  * and are no reason to sweep: they come hundreds of times a second. When nobody has written for a while it lets the store do its
  * upkeep. What fails is told once and tried again, with pauses that stay short: what became due while a database was away waits
  * for the end of the last one.
+ * Sweeps may be a minute apart, but what nobody told of is looked for each second.
  * A host that sweeps in a loop of its own gets the same wake-ups by a descriptor, and each of its sweeps does the same upkeep.
  */
 #include <poll.h>
@@ -16,7 +17,7 @@
 #include "core/log.h"
 #include "scheduler/scheduler.h"
 
-enum { IDLE_ROUNDS = 4, SLEEP_MS_MAX = 30000, FAILURE_PAUSE_MS_MAX = 2000, NEWS_MAX = 64, NEWS_READS_MAX = 256 };
+enum { IDLE_ROUNDS = 4, SLEEP_MS_MAX = 1000, FAILURE_PAUSE_MS_MAX = 2000, NEWS_MAX = 64, NEWS_READS_MAX = 256 };
 
 struct taskq__loop {
     taskq_scheduler *scheduler;
@@ -105,7 +106,7 @@ static void forget_pokes(const taskq__loop *loop)
     (void)taken;
 }
 
-/* false: nobody woke us. */
+/* false: the time is over, and nobody woke us. */
 static bool sleep_for(taskq__loop *loop, int64_t ms)
 {
     int store_fd = taskq__store_wake_fd(loop->scheduler->store);
@@ -116,7 +117,8 @@ static bool sleep_for(taskq__loop *loop, int64_t ms)
         forget_pokes(loop);
     }
     taskq__loop_hear(loop->scheduler);
-    return got > 0;
+    taskq__sweep_look(loop->scheduler);
+    return got > 0 || ms > SLEEP_MS_MAX;
 }
 
 /* What a leader tells while we are planning is not lost: the plan is in place before the store is asked what is due. */
@@ -231,23 +233,26 @@ int64_t taskq__loop_host_begins(taskq_scheduler *scheduler)
     }
     forget_pokes(loop);
     taskq__loop_hear(scheduler);
+    taskq__sweep_look(scheduler);
     int64_t in_ms = until_planned(scheduler);
     if (in_ms > 0 && atomic_exchange(&loop->begun, true)) {
-        return in_ms;
+        return in_ms < SLEEP_MS_MAX ? in_ms : SLEEP_MS_MAX;
     }
     atomic_store(&scheduler->sleeps_until_ms, INT64_MAX);
     return 0;
 }
 
-void taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms)
+int64_t taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms)
 {
     taskq__loop *loop = atomic_load(&scheduler->host);
-    if (loop) {
-        pthread_mutex_lock(&scheduler->loop_lock);
-        keep_up(loop);
-        pthread_mutex_unlock(&scheduler->loop_lock);
-        (void)plan_before(scheduler, taskq__scheduler_now(scheduler).steady_ms + next_due_in_ms);
+    if (!loop) {
+        return next_due_in_ms;
     }
+    pthread_mutex_lock(&scheduler->loop_lock);
+    keep_up(loop);
+    pthread_mutex_unlock(&scheduler->loop_lock);
+    (void)plan_before(scheduler, taskq__scheduler_now(scheduler).steady_ms + next_due_in_ms);
+    return next_due_in_ms < SLEEP_MS_MAX ? next_due_in_ms : SLEEP_MS_MAX;
 }
 
 /* ---- the thread -------------------------------------------------------------------------------------------------------- */

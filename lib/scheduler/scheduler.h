@@ -76,13 +76,17 @@ taskq_status taskq__settle_one(taskq_scheduler *scheduler, taskq_event *event, t
 taskq_status taskq__lend_open(taskq_scheduler *scheduler, taskq_error *err);
 void taskq__lend_close(taskq_scheduler *scheduler);
 
+/* sweep.c: between two sweeps, claims that wait look again where they have not for a second. */
+void taskq__sweep_look(taskq_scheduler *scheduler);
+
 /* loop.c: the line's news of what is due, for the thread. */
 void taskq__loop_due(void *user, taskq_now due, taskq_now now);
 /* News that other servers have sent are read, and ours are sent; nothing where there are none. Any thread. */
 void taskq__loop_hear(taskq_scheduler *scheduler);
-/* A sweep begins, and ends: nothing happens where the host does not watch taskq_scheduler_fd. How long until one is wanted; 0: now. */
+/* A sweep begins, and ends: nothing happens where the host does not watch taskq_scheduler_fd. How long it may sleep; 0, where one
+ * begins: sweep. */
 int64_t taskq__loop_host_begins(taskq_scheduler *scheduler);
-void taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms);
+int64_t taskq__loop_host_ends(taskq_scheduler *scheduler, int64_t next_due_in_ms);
 void taskq__loop_free_host(taskq_scheduler *scheduler);
 
 #endif

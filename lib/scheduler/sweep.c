@@ -126,14 +126,20 @@ static taskq_status next_due(taskq_scheduler *scheduler, int64_t *out_in_ms, tas
     return status;
 }
 
+static bool look_is_due(taskq_scheduler *scheduler)
+{
+    int64_t looked_ms = atomic_load_explicit(&scheduler->looked_steady_ms, memory_order_relaxed);
+    return taskq__scheduler_now(scheduler).steady_ms - looked_ms >= LOOK_EVERY_MS;
+}
+
 /* A store that cannot wake us by a descriptor is asked whether others have made something ready, while somebody waits for it. */
 static taskq_status look_again(taskq_scheduler *scheduler, taskq_error *err)
 {
     taskq_ready ready[LOOK_READY_MAX];
     uint32_t count = 0;
-    int64_t now_ms = taskq__scheduler_now(scheduler).steady_ms;
-    if (now_ms - atomic_load_explicit(&scheduler->looked_steady_ms, memory_order_relaxed) >= LOOK_EVERY_MS) {
-        atomic_store_explicit(&scheduler->looked_steady_ms, now_ms, memory_order_relaxed);
+    if (look_is_due(scheduler)) {
+        atomic_store_explicit(&scheduler->looked_steady_ms, taskq__scheduler_now(scheduler).steady_ms,
+                              memory_order_relaxed);
         taskq__line_look_again(scheduler->line);
     }
     if (taskq__store_wake_fd(scheduler->store) >= 0 || taskq__line_read_counts(scheduler->line).parked == 0) {
@@ -144,6 +150,14 @@ static taskq_status look_again(taskq_scheduler *scheduler, taskq_error *err)
         taskq__line_ready(scheduler->line, ready, count);
     }
     return status;
+}
+
+void taskq__sweep_look(taskq_scheduler *scheduler)
+{
+    taskq_error ignored = TASKQ_ERROR_INIT; /* the next sweep fails the same way, and tells */
+    if (look_is_due(scheduler)) {
+        (void)look_again(scheduler, &ignored);
+    }
 }
 
 static taskq_status sweep(taskq_scheduler *scheduler, taskq_arena *arena, taskq_sweep_report *report, taskq_error *err)
@@ -179,7 +193,7 @@ taskq_status taskq_scheduler_sweep(taskq_scheduler *scheduler, taskq_sweep_repor
         taskq_arena *arena = taskq__arena_new(&scheduler->allocator, 0);
         status = arena ? sweep(scheduler, arena, &report, err) : taskq__fail_memory(err);
         taskq__arena_free(arena);
-        taskq__loop_host_ends(scheduler, report.next_due_in_ms);
+        report.next_due_in_ms = taskq__loop_host_ends(scheduler, report.next_due_in_ms);
     }
     if (status == TASKQ_OK && out) {
         *out = report;

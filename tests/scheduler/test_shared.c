@@ -237,6 +237,51 @@ START_TEST(a_held_claim_looks_again_by_itself_where_news_are_lost)
 }
 END_TEST
 
+/* The job is there before anybody looks: nobody tells, and the next sweep is a minute away. */
+START_TEST(held_claims_look_again_each_second_however_seldom_the_thread_sweeps)
+{
+    claimant one;
+    fixture_teardown();
+    fixture_open(seldom);
+    ck_ok(taskq_scheduler_start(fx.scheduler, &fx.err));
+    while (atomic_load(&fx.scheduler->sleeps_until_ms) != taskq__scheduler_now(fx.scheduler).steady_ms + 60000) {
+        (void)sched_yield();
+    }
+    claimant_init(&one, "default", "t", 60000);
+    claimant_start(&one);
+    await_parked(1);
+    uint64_t asked = wrapped_store_asked(&fx.wrapped);
+    int64_t id = enqueue_elsewhere("default", "t");
+    fake_clock_advance(&fx.clock, 1000);
+    claimant_join(&one);
+    ck_assert_int_eq(one.id, id);
+    ck_assert_uint_eq(wrapped_store_asked(&fx.wrapped), asked + 1);
+}
+END_TEST
+
+START_TEST(held_claims_look_again_each_second_however_seldom_a_host_sweeps)
+{
+    claimant one;
+    taskq_sweep_report report;
+    fixture_teardown();
+    fixture_open(seldom);
+    ck_assert_int_ge(taskq_scheduler_fd(fx.scheduler), 0);
+    ck_ok(taskq_scheduler_sweep(fx.scheduler, &report, &fx.err));
+    ck_assert_int_eq(report.next_due_in_ms, 1000);
+    claimant_init(&one, "default", "t", 60000);
+    claimant_start(&one);
+    await_parked(1);
+    uint64_t asked = wrapped_store_asked(&fx.wrapped);
+    int64_t id = enqueue_elsewhere("default", "t");
+    fake_clock_advance(&fx.clock, 1000);
+    ck_ok(taskq_scheduler_sweep(fx.scheduler, &report, &fx.err));
+    claimant_join(&one);
+    ck_assert_int_eq(one.id, id);
+    ck_assert_int_eq(report.next_due_in_ms, 1000);
+    ck_assert_uint_eq(wrapped_store_asked(&fx.wrapped), asked + 1);
+}
+END_TEST
+
 static uint32_t idle_upkeeps(void)
 {
     pthread_mutex_lock(&fx.wrapped.lock);
@@ -274,4 +319,6 @@ TASKQ_TESTS_WITH(fixture_setup_shared, fixture_teardown, a_held_claim_takes_what
                  news_of_an_unknown_type_go_on_until_somebody_can_use_them,
                  what_no_claim_takes_is_announced_to_others_and_no_more, others_are_told_of_a_queue_that_goes_on,
                  a_held_claim_looks_again_by_itself_where_news_are_lost,
+                 held_claims_look_again_each_second_however_seldom_the_thread_sweeps,
+                 held_claims_look_again_each_second_however_seldom_a_host_sweeps,
                  a_quiet_store_is_kept_up_once_for_what_was_written)
