@@ -334,11 +334,13 @@ class Chain:
             return False
         if self.waived == "early":
             return True
-        begin = max(self.early[version - 1], self.evidence.claims[ended["worker"]].t0())
-        if ended["outcome"] == "timed_out":
-            return self.late[version] + SLACK >= begin + self.new_job["timeout_ms"] / 1000
-        renewed = [one.t0 for one in self.evidence.beats.get((self.id, version - 1), []) if one.outcome == "ok"]
-        return self.late[version] + SLACK >= max([begin, *renewed]) + self.new_job["lease_ms"] / 1000
+        # The time is read before the claim is committed: the lease may begin while the job is still seen unclaimed.
+        begin = self.evidence.claims[ended["worker"]].t0()
+        span = self.new_job["timeout_ms" if ended["outcome"] == "timed_out" else "lease_ms"] / 1000
+        if moment(ended["finished_at"]) - moment(ended["started_at"]) + SLACK < span:
+            return False
+        beats = self.evidence.beats.get((self.id, version - 1), []) if ended["outcome"] == "lost" else []
+        return self.late[version] + SLACK >= max([begin, *(one.t0 for one in beats if one.outcome == "ok")]) + span
 
     # The rest
 

@@ -96,7 +96,19 @@ class RightHistories(unittest.TestCase):
         self.story.later(0.995)
         self.story.claim("w2", (1, 4, 2))
         self.story.succeed("r", 1, 4, attempt=2, worker="w2")
-        rows = [self.story.attempt("w1", "lost", 1, "lost", 1.0, 1.9), self.story.attempt("w2", "succeeded", 2)]
+        rows = [self.story.attempt("w1", "lost", 1, "lost", 1.0, 2.0), self.story.attempt("w2", "succeeded", 2)]
+        self.end(5, "w2", "r", rows, 2)
+        self.expect_nothing()
+
+    def test_a_lease_that_began_before_its_claim_was_to_be_seen(self):
+        self.story.enqueue("e", 1)
+        self.story.later(0.030)
+        self.story.get(1, 1, "queued")
+        self.story.claim("w1", (1, 2, 1), t0=1.012)
+        self.story.later(0.955)
+        self.story.claim("w2", (1, 4, 2))
+        self.story.succeed("r", 1, 4, attempt=2, worker="w2")
+        rows = [self.story.attempt("w1", "lost", 1, "lost", 1.015, 2.015), self.story.attempt("w2", "succeeded", 2)]
         self.end(5, "w2", "r", rows, 2)
         self.expect_nothing()
 

@@ -89,6 +89,16 @@ class WrongHistories(unittest.TestCase):
         self.lost_and_done(0.7)
         self.expect("overlap")
 
+    def test_a_lease_that_was_shorter_than_asked_for(self):
+        self.story.enqueue("e", 1)
+        self.story.claim("w1", (1, 2, 1))
+        self.story.later(3.0)
+        self.story.claim("w2", (1, 4, 2))
+        self.story.succeed("r", 1, 4, attempt=2, worker="w2")
+        rows = [self.story.attempt("w1", "lost", 1, "lost", 1.0, 1.9), self.story.attempt("w2", "succeeded", 2)]
+        self.story.final(1, 5, "succeeded", rows, 2, "w2", result={"tag": "r"})
+        self.expect("overlap")
+
     def test_a_lease_lost_although_a_heartbeat_renewed_it(self):
         self.story.enqueue("e", 1)
         self.story.claim("w1", (1, 2, 1))
