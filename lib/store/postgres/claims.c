@@ -84,6 +84,21 @@ static taskq_status ask_queues(taskq__pg_unit *unit, taskq_error *err)
     return !makes_ready ? TASKQ_OK : taskq__pg_ask(unit, TASKQ__PG_SQL_QUEUES_LOOK, &params, take_queues, NULL, err);
 }
 
+static taskq_status ask_shapes(taskq__pg_unit *unit, taskq_error *err)
+{
+    taskq__pg_pace *pace = taskq__pg_floors_pace(unit->pg->floors);
+    taskq__pg_shape *shapes = unit->shapes;
+    bool looks = false;
+    for (uint32_t i = 0; i < unit->shape_count; i++) {
+        looks = taskq__pg_shape_looks(unit, &shapes[i], false) || looks;
+    }
+    taskq_status status = looks ? taskq__pg_pace_ask_begin(unit, pace, err) : TASKQ_OK;
+    for (uint32_t i = 0; i < unit->shape_count && status == TASKQ_OK; i++) {
+        status = taskq__pg_shape_ask(unit, &shapes[i], err);
+    }
+    return status == TASKQ_OK && looks ? taskq__pg_pace_ask_end(unit, pace, err) : status;
+}
+
 taskq_status taskq__pg_claims_ask(taskq__pg_unit *unit, taskq_error *err)
 {
     if (unit->batch->count == 0 || unit->batch->ops[unit->batch->count - 1]->kind != TASKQ_OP_CLAIM) {
@@ -93,10 +108,7 @@ taskq_status taskq__pg_claims_ask(taskq__pg_unit *unit, taskq_error *err)
         return taskq__pg_fail_arena(err);
     }
     taskq_status status = ask_held(unit, err);
-    taskq__pg_shape *shapes = unit->shapes;
-    for (uint32_t i = 0; i < unit->shape_count && status == TASKQ_OK; i++) {
-        status = taskq__pg_shape_ask(unit, &shapes[i], err);
-    }
+    status = status == TASKQ_OK ? ask_shapes(unit, err) : status;
     return status == TASKQ_OK ? ask_queues(unit, err) : status;
 }
 
@@ -327,25 +339,4 @@ taskq_status taskq__pg_claims_lease(taskq__pg_unit *unit, taskq_error *err)
         }
     }
     return status == TASKQ_OK ? give_back(unit, err) : status;
-}
-
-void taskq__pg_claims_committed(taskq__pg_unit *unit)
-{
-    const taskq__pg_shape *shapes = unit->shapes;
-    const taskq_text any = {NULL, 0};
-    for (uint32_t i = 0; i < unit->shape_count; i++) {
-        for (uint32_t k = 0; k < shapes[i].found_count; k++) {
-            const taskq_job *job = &shapes[i].found[k].touch->row.job;
-            taskq__pg_floor at = {-job->priority, job->run_at_ms, job->id};
-            taskq__pg_floor_raise(unit->pg->floors, job->queue, shapes[i].like->type_count == 0 ? any : job->type, at);
-        }
-    }
-    for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
-        const taskq_job *job = &touch->row.job;
-        if (touch->there && job->state == TASKQ_STATE_QUEUED) {
-            taskq__pg_floor at = {-job->priority, job->run_at_ms, job->id};
-            taskq__pg_floor_lower(unit->pg->floors, job->queue, any, at);
-            taskq__pg_floor_lower(unit->pg->floors, job->queue, job->type, at);
-        }
-    }
 }

@@ -16,6 +16,8 @@ typedef struct taskq__pg_shape {
     uint32_t limit;                     /* of all of them */
     uint32_t claims;                    /* how many they are */
     bool floored;                       /* some range was not read from its beginning */
+    bool looks;                         /* some range is read from its beginning, since it was time to */
+    bool again;                         /* it is asked once more */
     bool cut, wide;                     /* some range may go on behind what was looked at; and that was many */
     taskq__pg_candidate *found, *local; /* in the database, ready before this batch; made ready by it */
     uint32_t found_count, found_at, local_count, local_at;
@@ -33,6 +35,8 @@ typedef struct taskq__pg_claiming {
 } taskq__pg_claiming;
 
 bool taskq__pg_claim_shapes(taskq__pg_unit *unit); /* claims into shapes; false: no memory */
+/* true: some range of it is read from its beginning. `anew`: see taskq__pg_floor_look. */
+bool taskq__pg_shape_looks(taskq__pg_unit *unit, taskq__pg_shape *shape, bool anew);
 taskq_status taskq__pg_shape_ask(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq_error *err);
 
 #endif

@@ -150,19 +150,24 @@ static bool is_named_before(const taskq_text *names, uint32_t i)
     return false;
 }
 
-static taskq__pg_floor floor_for(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq_text queue, taskq_text type)
+/* false: nowhere. */
+static bool begin_at(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq_text queue, taskq_text type,
+                     taskq__pg_floor *out)
 {
-    taskq__pg_floor floor = taskq__pg_floor_of(unit->pg->floors, queue, type);
-    shape->floored = shape->floored || !taskq__pg_floor_is_beginning(&floor);
-    return floor;
+    bool somewhere = taskq__pg_floor_of(unit->pg->floors, queue, type, out);
+    shape->floored = shape->floored || !taskq__pg_floor_is_beginning(out) || !somewhere;
+    return somewhere;
 }
 
 static taskq_status ask_one(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq_error *err)
 {
     const taskq_claim *like = shape->like;
     taskq_text type = like->type_count == 0 ? (taskq_text){NULL, 0} : like->types[0];
-    taskq__pg_floor floor = floor_for(unit, shape, like->queues[0], type);
+    taskq__pg_floor floor;
     taskq__pg_params params;
+    if (!begin_at(unit, shape, like->queues[0], type, &floor)) {
+        return TASKQ_OK;
+    }
     taskq__pg_params_init(&params, unit->arena);
     taskq__pg_param_text(&params, like->queues[0]);
     if (like->type_count > 0) {
@@ -181,7 +186,10 @@ static void add_head(taskq__pg_unit *unit, taskq__pg_shape *shape, taskq__pg_par
                      const taskq_text *type)
 {
     const taskq_text queue = shape->like->queues[place];
-    taskq__pg_floor floor = floor_for(unit, shape, queue, type == NULL ? (taskq_text){NULL, 0} : *type);
+    taskq__pg_floor floor;
+    if (!begin_at(unit, shape, queue, type == NULL ? (taskq_text){NULL, 0} : *type, &floor)) {
+        return;
+    }
     taskq__pg_row_int(params, place);
     taskq__pg_row_text(params, queue);
     if (type != NULL) {
@@ -240,48 +248,138 @@ taskq_status taskq__pg_shape_ask(taskq__pg_unit *unit, taskq__pg_shape *shape, t
     return ask_many(unit, shape, err);
 }
 
-/* Jobs before a floor may have become ready; jobs behind what was looked at are. */
-static bool wants_again(taskq__pg_shape *shape, bool from_start)
+/* ---- from the beginning ---------------------------------------------------------------------------------------------- */
+
+typedef bool range_fn(taskq__pg_unit *unit, taskq_text queue, taskq_text type, void *user);
+
+/* Each range of a shape; true: `visit` was for one. */
+static bool each_range(taskq__pg_unit *unit, const taskq__pg_shape *shape, range_fn *visit, void *user)
 {
-    bool widens = shape->cut && !shape->wide && shape->found_count < shape->limit && wide_slack(shape) > SLACK;
-    bool begins = from_start && shape->floored && shape->found_count < shape->claims;
-    shape->wide = shape->wide || widens;
-    return widens || begins;
+    const taskq_claim *like = shape->like;
+    bool any = false;
+    for (uint32_t i = 0; i < like->queue_count; i++) {
+        for (uint32_t k = 0; k < like->type_count; k++) {
+            any = visit(unit, like->queues[i], like->types[k], user) || any;
+        }
+        any = (like->type_count == 0 && visit(unit, like->queues[i], (taskq_text){NULL, 0}, user)) || any;
+    }
+    return any;
 }
 
-static bool is_short_of_jobs(const taskq__pg_unit *unit)
+static bool look_at(taskq__pg_unit *unit, taskq_text queue, taskq_text type, void *user)
 {
-    const taskq__pg_shape *shapes = unit->shapes;
-    for (uint32_t i = 0; i < unit->shape_count; i++) {
-        if (shapes[i].floored && shapes[i].found_count < shapes[i].claims) {
-            return true;
-        }
-    }
+    const bool *anew = user;
+    return said_open(unit, queue) >= 0 && taskq__pg_floor_look(unit->pg->floors, queue, type, *anew);
+}
+
+bool taskq__pg_shape_looks(taskq__pg_unit *unit, taskq__pg_shape *shape, bool anew)
+{
+    bool looks = each_range(unit, shape, look_at, &anew);
+    shape->looks = shape->looks || looks;
+    return looks;
+}
+
+static bool looked_at(taskq__pg_unit *unit, taskq_text queue, taskq_text type, void *user)
+{
+    const bool *all = user;
+    taskq__pg_floor_looked(unit->pg->floors, queue, type, *all);
     return false;
 }
 
-static taskq_status look_again(taskq__pg_unit *unit, bool from_start, taskq_error *err)
+static bool failed_at(taskq__pg_unit *unit, taskq_text queue, taskq_text type, void *user)
+{
+    (void)user;
+    taskq__pg_floor_failed(unit->pg->floors, queue, type);
+    return false;
+}
+
+/* Floors rise, and come down to what a look from the beginning has found. */
+static void raise_floors(taskq__pg_unit *unit, const taskq__pg_shape *shape)
+{
+    const taskq_text any = {NULL, 0};
+    bool all = !shape->cut && shape->found_count < shape->limit;
+    for (uint32_t k = 0; k < shape->found_count; k++) {
+        const taskq_job *job = &shape->found[k].touch->row.job;
+        taskq__pg_floor at = {-job->priority, job->run_at_ms, job->id};
+        taskq__pg_floor_raise(unit->pg->floors, job->queue, shape->like->type_count == 0 ? any : job->type, at, all);
+    }
+    if (shape->looks) {
+        (void)each_range(unit, shape, looked_at, &all);
+    }
+}
+
+void taskq__pg_claims_committed(taskq__pg_unit *unit)
+{
+    const taskq__pg_shape *shapes = unit->shapes;
+    for (uint32_t i = 0; i < unit->shape_count; i++) {
+        raise_floors(unit, &shapes[i]);
+    }
+    for (const taskq__pg_touch *touch = unit->first; touch != NULL; touch = touch->next) {
+        const taskq_job *job = &touch->row.job;
+        if (touch->there && job->state == TASKQ_STATE_QUEUED) {
+            taskq__pg_floor at = {-job->priority, job->run_at_ms, job->id};
+            taskq__pg_floor_lower(unit->pg->floors, job->queue, (taskq_text){NULL, 0}, at);
+            taskq__pg_floor_lower(unit->pg->floors, job->queue, job->type, at);
+        }
+    }
+}
+
+void taskq__pg_claims_failed(taskq__pg_unit *unit)
+{
+    const taskq__pg_shape *shapes = unit->shapes;
+    if (taskq__pg_pace_failed(unit, taskq__pg_floors_pace(unit->pg->floors))) {
+        for (uint32_t i = 0; i < unit->shape_count; i++) {
+            (void)each_range(unit, &shapes[i], failed_at, NULL);
+        }
+    }
+}
+
+/* ---- once more --------------------------------------------------------------------------------------------------------- */
+
+/* Jobs behind what was looked at are ready. */
+static bool widens(taskq__pg_shape *shape)
+{
+    bool wants = shape->cut && !shape->wide && shape->found_count < shape->limit && wide_slack(shape) > SLACK;
+    shape->wide = shape->wide || wants;
+    return wants;
+}
+
+/* Jobs before a floor may have become ready. */
+static bool begins_anew(taskq__pg_unit *unit, taskq__pg_shape *shape)
+{
+    return shape->floored && shape->found_count < shape->claims && taskq__pg_shape_looks(unit, shape, true);
+}
+
+static taskq_status ask_again(taskq__pg_unit *unit, bool *looks, taskq_error *err)
 {
     taskq__pg_shape *shapes = unit->shapes;
+    taskq__pg_pace *pace = taskq__pg_floors_pace(unit->pg->floors);
     taskq_status status = TASKQ_OK;
+    *looks = false;
+    for (uint32_t i = 0; i < unit->shape_count; i++) {
+        bool anew = begins_anew(unit, &shapes[i]);
+        shapes[i].again = widens(&shapes[i]) || anew;
+        *looks = *looks || anew;
+    }
+    if (*looks) {
+        status = taskq__pg_pace_ask_begin(unit, pace, err);
+    }
     for (uint32_t i = 0; i < unit->shape_count && status == TASKQ_OK; i++) {
-        if (wants_again(&shapes[i], from_start)) {
+        if (shapes[i].again) {
             shapes[i].floored = shapes[i].cut = false;
             shapes[i].found_count = 0; /* those come again: what we have locked ourselves is not passed over */
             status = taskq__pg_shape_ask(unit, &shapes[i], err);
         }
+    }
+    if (*looks && status == TASKQ_OK) {
+        status = taskq__pg_pace_ask_end(unit, pace, err);
     }
     return status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
 }
 
 taskq_status taskq__pg_claims_again(taskq__pg_unit *unit, taskq_error *err)
 {
-    bool from_start = is_short_of_jobs(unit) && taskq__pg_floors_again(unit->pg->floors);
-    int64_t began_ms = taskq__pg_now_ms();
-    taskq_status status = look_again(unit, from_start, err);
-    if (from_start) {
-        taskq__pg_floors_took(unit->pg->floors, taskq__pg_now_ms() - began_ms);
-        status = status == TASKQ_OK ? look_again(unit, false, err) : status; /* what was cut only now */
-    }
-    return status;
+    bool looks = false;
+    taskq_status status = ask_again(unit, &looks, err);
+    return looks && status == TASKQ_OK ? ask_again(unit, &looks, err) : status; /* what was cut only now */
 }

@@ -38,7 +38,7 @@ typedef struct committing {
 static void committed(taskq__pg_unit *unit)
 {
     uint64_t generation = taskq__pg_session_generation(unit->session);
-    taskq__pg_claims_committed(unit);
+    taskq__pg_looks_hold(unit);
     for (const taskq__named *place = unit->places.first; place != NULL; place = place->next) {
         if (place->make) {
             taskq__pg_queue_learn(unit->pg->floors, generation, place->queue);
@@ -56,20 +56,15 @@ static void bound_commit(committing *c, bool first)
 /* The batch from its look to its COMMIT, in a transaction that is open. `noted`: its row is in already. */
 static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_error *err)
 {
-    taskq__pg_floors *floors = c->pg->floors;
-    bool from_start;
-    taskq__pg_floors_hear(floors, &c->pg->news);
-    from_start = taskq__pg_floors_due(floors);
-    int64_t began_ms = taskq__pg_now_ms();
+    taskq__pg_floors_begin(c->pg->floors, &c->pg->news, taskq__pg_now_ms());
     taskq_status status = taskq__pg_unit_look(unit, err);
-    if (from_start) {
-        taskq__pg_floors_took(floors, taskq__pg_now_ms() - began_ms);
-    }
     status = status == TASKQ_OK ? taskq__pg_claims_again(unit, err) : status;
-    if (status == TASKQ_OK) {
-        c->decided++;
-        status = taskq__pg_unit_decide(unit, err);
+    if (status != TASKQ_OK) {
+        taskq__pg_looks_failed(unit);
+        return status;
     }
+    c->decided++;
+    status = taskq__pg_unit_decide(unit, err);
     if (status == TASKQ_OK) {
         status = taskq__pg_write(unit, err);
     }
@@ -160,7 +155,7 @@ static taskq_status settle_once(committing *c, bool *settled, taskq_error *err)
     status = ask_whether(c, &unit, &holds, err);
     if (status == TASKQ_OK && holds) {
         taskq__pg_session_rollback(session);
-        taskq__pg_floors_drop(c->pg->floors);
+        taskq__pg_floors_doubt(c->pg->floors);
         c->batch->now = now;
         c->batch->next_due = next_due;
         c->batch->ready_count = ready_count;
@@ -193,6 +188,7 @@ static taskq_status settle(committing *c, taskq_error *err)
         }
         int64_t left_ms = c->until_ms - taskq__pg_now_ms(), wait_ms = taskq__pg_session_retry_ms(c->pg->committer);
         if (status == TASKQ_EUNKNOWN || left_ms <= 0) {
+            taskq__pg_floors_doubt(c->pg->floors);
             return taskq__fail(err, TASKQ_EUNKNOWN,
                                "PostgreSQL gave no answer to COMMIT, and none to whether it holds: %s", reason.text);
         }

@@ -105,3 +105,27 @@ taskq_status taskq__pg_unit_decide(taskq__pg_unit *unit, taskq_error *err)
     }
     return status;
 }
+
+/* ---- floors ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_walk(const taskq__pg_unit *unit)
+{
+    return unit->batch->count == 1 && unit->batch->ops[0]->kind == TASKQ_OP_WALK;
+}
+
+void taskq__pg_looks_hold(taskq__pg_unit *unit)
+{
+    if (is_walk(unit)) {
+        taskq__pg_walk_committed(unit);
+    }
+    taskq__pg_claims_committed(unit);
+}
+
+void taskq__pg_looks_failed(taskq__pg_unit *unit)
+{
+    if (is_walk(unit)) {
+        taskq__pg_walk_failed(unit);
+    } else {
+        taskq__pg_claims_failed(unit);
+    }
+}

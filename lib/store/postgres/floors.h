@@ -4,7 +4,9 @@
 #ifndef TASKQ_STORE_POSTGRES_FLOORS_H
 #define TASKQ_STORE_POSTGRES_FLOORS_H
 
+#include "store/postgres/pace.h"
 #include "store/postgres/pg.h"
+#include "store/postgres/sweeps.h"
 
 /* The order of the ready indexes: rank is the priority, negated. */
 typedef struct taskq__pg_floor {
@@ -14,33 +16,32 @@ typedef struct taskq__pg_floor {
 taskq_status taskq__pg_floors_make(const taskq_allocator *allocator, taskq__pg_floors **out, taskq_error *err);
 void taskq__pg_floors_free(taskq__pg_floors *floors); /* NULL is fine */
 
-/* Where the next claim of that queue and type ("": any) begins. */
-taskq__pg_floor taskq__pg_floor_of(taskq__pg_floors *floors, taskq_text queue, taskq_text type);
-/* A claim went up to that key; nothing ready that we know of is left before it. */
-void taskq__pg_floor_raise(taskq__pg_floors *floors, taskq_text queue, taskq_text type, taskq__pg_floor at);
+/* A batch begins: what others made ready since the last one is to be looked for. */
+void taskq__pg_floors_begin(taskq__pg_floors *floors, taskq__pg_news *news, int64_t now_ms);
+/* It is not known what the last batch did: anything may be ready, due or over anywhere. */
+void taskq__pg_floors_doubt(taskq__pg_floors *floors);
+
+/* Is this batch to look at that range's beginning ("": any type)? false too where it was to already. `anew`: a claim came out with less than
+ * it is: where such looks are cheap there is one now, and what another server has acknowledged is found, though its notification
+ * is still under way. */
+bool taskq__pg_floor_look(taskq__pg_floors *floors, taskq_text queue, taskq_text type, bool anew);
+/* Where a claim begins. false: nowhere; there was nothing, or no looking to the end, and it is too early to look again. */
+bool taskq__pg_floor_of(taskq__pg_floors *floors, taskq_text queue, taskq_text type, taskq__pg_floor *out);
+bool taskq__pg_floor_is_beginning(const taskq__pg_floor *floor);
+
+/* The batch holds, and a claim in it went up to that key. `all`: there was no more behind it. */
+void taskq__pg_floor_raise(taskq__pg_floors *floors, taskq_text queue, taskq_text type, taskq__pg_floor at, bool all);
+/* After that, where it has looked at the beginning: what it found stands, unless it was cut short before this range. */
+void taskq__pg_floor_looked(taskq__pg_floors *floors, taskq_text queue, taskq_text type, bool all);
+/* The look came to no end. */
+void taskq__pg_floor_failed(taskq__pg_floors *floors, taskq_text queue, taskq_text type);
 /* A job is, or may be, ready at that key. */
 void taskq__pg_floor_lower(taskq__pg_floors *floors, taskq_text queue, taskq_text type, taskq__pg_floor at);
-bool taskq__pg_floor_is_beginning(const taskq__pg_floor *floor);
-void taskq__pg_floors_drop(taskq__pg_floors *floors); /* begin at the beginning everywhere */
-/* A claim that began at the beginning took so long: they are dropped again not before many times that, and about once a second. */
-void taskq__pg_floors_took(taskq__pg_floors *floors, int64_t ms);
-bool taskq__pg_floors_due(taskq__pg_floors *floors); /* true: they were just dropped */
-/* A claim that began at a floor came out with nothing: true: they were just dropped, let it look from the beginning. What another server has
- * acknowledged is then found, though its notification is still under way. False where such a look is dear: once in a while, then. */
-bool taskq__pg_floors_again(taskq__pg_floors *floors);
-/* Others made something ready: floors of it are dropped, all of them where too much came. */
-void taskq__pg_floors_hear(taskq__pg_floors *floors, taskq__pg_news *news);
 
-/* The sweeps' floors: instants before which nothing is left. */
-typedef enum taskq__pg_sweep {
-    TASKQ__PG_SWEEP_EXPIRES,
-    TASKQ__PG_SWEEP_RUN,
-    TASKQ__PG_SWEEP_BACKOFF,
-    TASKQ__PG_SWEEP_COUNT
-} taskq__pg_sweep;
-int64_t taskq__pg_sweep_floor(taskq__pg_floors *floors, taskq__pg_sweep sweep);
-int64_t taskq__pg_sweep_floor_seen(const taskq__pg_floors *floors, taskq__pg_sweep sweep); /* from any thread */
-void taskq__pg_sweep_raise(taskq__pg_floors *floors, taskq__pg_sweep sweep, int64_t at_ms);
+taskq__pg_pace *taskq__pg_floors_pace(taskq__pg_floors *floors);
+taskq__pg_sweeps *taskq__pg_floors_sweeps(taskq__pg_floors *floors);
+/* An instant before which a sweep has left nothing that is due; from any thread. */
+int64_t taskq__pg_sweep_floor_seen(const taskq__pg_floors *floors, taskq__pg_sweep sweep);
 
 /* Queues that are known to be there, by a hash of their names; forgotten with the connection. */
 bool taskq__pg_queue_known(taskq__pg_floors *floors, /* NULL: none is */

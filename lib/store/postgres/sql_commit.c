@@ -22,14 +22,16 @@
 #define TEXT_BYTES                                                                                       \
     "octet_length(p.payload) + coalesce(octet_length(r.text), 0) + coalesce(octet_length(e.text), 0) + " \
     "coalesce(octet_length(g.progress), 0)"
-/* The sweeps: instants from $1 to now, the oldest first. */
-#define WALK(column)                                                                                                 \
-    "SELECT " TASKQ__JOB_COLUMNS ", 0::bigint FROM (SELECT id FROM @jobs WHERE " column " >= $1::bigint AND " column \
-    " <= (SELECT @now_ms()) ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED "LIMIT $2::bigint"
+/* The sweeps: $2 instants from $1 on, the oldest first, and some more for those that others have locked, which are told without their rows.
+ * No floor is in the future, though the clock was set back. */
+#define WALK_FROM "least($1::bigint, (SELECT @now_ms()))"
+#define WALK_RANGE(column, until)                                                                              \
+    "FROM (SELECT id, " column " AS due FROM @jobs WHERE " column " >= " WALK_FROM " AND " column " <= " until \
+    " ORDER BY " column " LIMIT $2::bigint + 64) c LEFT JOIN LATERAL " LOCKED("") "ON true "
+#define WALK(column) "SELECT c.due, " TASKQ__JOB_COLUMNS ", 0::bigint " WALK_RANGE(column, "(SELECT @now_ms())")
 #define WALK_OLD(column)                                                                                      \
-    "SELECT " TASKQ__JOB_COLUMNS ", octet_length(p.payload)::bigint FROM (SELECT id FROM @jobs WHERE " column \
-    " <= $1::bigint ORDER BY " column " LIMIT $2::bigint + 64) c " LATERAL_LOCKED TASKQ__PG_MAYBE(            \
-        "payload", "@payloads", "id = j.id", "p") "LIMIT $2::bigint"
+    "SELECT c.due, " TASKQ__JOB_COLUMNS ", octet_length(p.payload)::bigint " WALK_RANGE(column, "$3::bigint") \
+        TASKQ__PG_MAYBE("payload", "@payloads", "id = j.id", "p")
 /* Each by its own index: see the collation of jobs_ready_any. */
 #define OF_ANY(queue) "WHERE claimable AND queue = " queue " COLLATE \"POSIX\" "
 #define OF_TYPE(queue, type) "WHERE claimable AND queue = " queue " AND type = " type " "
@@ -139,8 +141,9 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
     AT(WALK_DONE) = {"walk_done", WALK_OLD("done_at")},
     AT(WALK_FAILED) = {"walk_failed", WALK_OLD("failed_at")},
     AT(WALK_KEYS) = {"walk_keys",
-                     "DELETE FROM @keys WHERE ctid = ANY (ARRAY(SELECT ctid FROM @keys WHERE expires_at <= (SELECT @now_ms()) "
-                     "ORDER BY expires_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED))"},
+                     "DELETE FROM @keys WHERE ctid = ANY (ARRAY(SELECT ctid FROM @keys WHERE expires_at >= " WALK_FROM
+                     " AND expires_at <= (SELECT @now_ms()) ORDER BY expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) "
+                     "RETURNING expires_at"},
 
     AT(JOBS_INSERT) =
         {"jobs_insert",

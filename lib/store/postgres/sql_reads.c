@@ -23,9 +23,9 @@
     "UNION ALL SELECT n.rank, n.run_at FROM heads h CROSS JOIN LATERAL " HEAD "-priority > h.rank " FIRST \
     "n) SELECT min(run_at) AS oldest FROM heads"
 /* Leases that ended before their time are dead entries behind which the next live one stands: while a snapshot is held, hours of them. */
-#define FIRST_DUE(column, floor)                                                                         \
-    "(SELECT " column " FROM @jobs WHERE " column " >= " floor "::bigint AND " column " <= (SELECT " NOW \
-    ") + $4::bigint ORDER BY " column " LIMIT 1)"
+#define FIRST_DUE(column, floor)                                                                               \
+    "(SELECT " column " FROM @jobs WHERE " column " >= least(" floor "::bigint, (SELECT " NOW ")) AND " column \
+    " <= (SELECT " NOW ") + $4::bigint ORDER BY " column " LIMIT 1)"
 #define QUEUES(which)                                                               \
     "SELECT " NOW ", q.name, q.paused, o.oldest, c.* FROM @queues q "               \
     "CROSS JOIN LATERAL (SELECT " COUNTS " FROM @counters WHERE queue = q.name) c " \
