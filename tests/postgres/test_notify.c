@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -176,6 +177,30 @@ START_TEST(after_a_lost_connection_something_may_have_been_missed)
 }
 END_TEST
 
-TASKQ_TESTS_WITH(setup, teardown, another_store_hears_of_queue_type_and_number, what_our_own_claims_take_is_not_told,
+/* Whoever sends and reads sweeps, too. The bound is below what any other answer may take, and far above this one's. */
+START_TEST(a_silent_connection_holds_nobody_for_long)
+{
+    taskq_ready ready = {TASKQ_TEXT("mail"), TASKQ_TEXT("send"), 1};
+    uint32_t count = 0;
+    place_await(2, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'taskq notify'");
+    pid_t silent =
+        (pid_t)place_number("SELECT pid::bigint FROM pg_stat_activity WHERE application_name = 'taskq notify' "
+                            "ORDER BY backend_start DESC LIMIT 1");
+    ck_assert_int_eq(kill(silent, SIGSTOP), 0);
+    int64_t began = now_ms();
+    ck_ok(taskq__store_announce(hearer, &ready, 1, &place.err));
+    ck_ok(taskq__store_wake_read(hearer, &ready, 1, &count, &place.err));
+    int64_t took = now_ms() - began;
+    ck_assert_int_eq(kill(silent, SIGCONT), 0);
+    ck_assert_int_lt((int)took, 8000);
+    ck_assert_int_eq((int)figure(hearer, "connections_lost"), 1);
+    do { /* and it has another one by itself */
+        (void)hear(&ready, 1);
+    } while (ready.queue.size != 0);
+}
+END_TEST
+
+TASKQ_TESTS_WITH(setup, teardown, a_silent_connection_holds_nobody_for_long,
+                 another_store_hears_of_queue_type_and_number, what_our_own_claims_take_is_not_told,
                  ten_thousand_announcements_are_few_notifications, more_pairs_than_fit_are_any,
                  what_nobody_of_ours_would_send_is_any, after_a_lost_connection_something_may_have_been_missed)

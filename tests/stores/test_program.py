@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What taskq-server says and does about a PostgreSQL store, beside serving it."""
 import os
+import signal
+import time
 import unittest
 
 from harness import fresh_name
@@ -66,6 +68,31 @@ class Program(MoveCase):
         wait_until(lambda: api.health("/readyz").status == 200, timeout=60, what="a server that is ready again")
         api.enqueue(type="t")
         server.stop()
+
+    def test_a_silent_notification_connection_holds_up_nothing_that_is_due(self):
+        api = self.client_of(self.new_server())
+        pid = int(self.postgres.value("SELECT pid FROM pg_stat_activity WHERE application_name = 'taskq notify'", self.database))
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        began = time.monotonic()
+        api.enqueue(type="t", queue="told")  # of which the others are to hear
+        api.enqueue(type="t", queue="due", delay_ms=1000)
+        self.assertIsNotNone(api.claim("due", wait=30))
+        self.assertLess(time.monotonic() - began, 9)  # it was to answer within one second; any other would have ten
+
+    def test_a_standby_on_which_nobody_may_listen_is_not_asked_all_the_time(self):
+        standby = self.postgres.standby(synchronous=False, name=fresh_name("standby"))
+        self.addCleanup(lambda: self.postgres.is_running() or self.postgres.start())
+        self.url = self.postgres.url(self.database, others=[standby], target_session_attrs="any")
+        self.new_server()
+        self.postgres.stop("immediate")
+
+        def refused():
+            return standby.log().count("cannot execute LISTEN during recovery")
+        wait_until(lambda: refused() > 0, timeout=60, what="a standby that was asked to listen")
+        began, before = time.monotonic(), refused()
+        wait_until(lambda: refused() > before + 5, timeout=60, what="that it is tried again and again")
+        self.assertLess(refused() - before, 5 + 4 * (time.monotonic() - began))
 
     def test_its_figures_are_in_stats(self):
         server = self.new_server()

@@ -6,7 +6,8 @@
  *
  * wake_fd is an epoll descriptor, so that it stays the same while connections come and go: in it are the connection's socket
  * and a timer, which is set where something is to be sent or a connection to be made. Lost notifications cost
- * a second at most, claims that wait look again by themselves; so nothing here is ever repeated.
+ * a second at most, claims that wait look again by themselves; so nothing here is ever repeated. It is done by the thread that
+ * sweeps, which a connection that is silent must not hold for longer than that either.
  */
 #include "store/postgres/notify.h"
 
@@ -23,8 +24,11 @@
 #include <unistd.h>
 
 enum {
-    NOTES_MAX = 64,         /* pairs that wait to be sent; more: "any" */
-    SEND_EVERY_MS = 5,      /* between two notifications */
+    NOTES_MAX = 64,      /* pairs that wait to be sent; more: "any" */
+    SEND_EVERY_MS = 5,   /* between two notifications */
+    HELD_MS = 1000,      /* all that is waited for, each time */
+    REFUSED_MS_MIN = 50, /* listening was refused: until the next attempt, doubled with each one */
+    REFUSED_MS_MAX = 2000,
     LISTEN_CHECK_MS = 15000 /* nothing heard for that long: is the connection still there? */
 };
 
@@ -48,6 +52,7 @@ struct taskq__pg_notifier {
     taskq__pg_session *session;
     uint64_t generation; /* of the connection that is listened on; 0: none was yet */
     int64_t heard_at_ms;
+    int64_t listen_at_ms, refused_ms;
     PGnotify *current;              /* of which a part was handed out */
     const char *rest;               /* in it */
     bool told_any;                  /* a connection is new: what was missed is not known, and is to be told */
@@ -204,14 +209,30 @@ static void forget_current(taskq__pg_notifier *notifier)
     notifier->rest = NULL;
 }
 
-/* Connected and listening. A connection that was lost has left the epoll set with its socket. */
+/* Connected and listening. A connection that was lost has left the epoll set with its socket. A standby takes connections and lets
+ * nobody listen. */
 static taskq_status be_listening(taskq__pg_notifier *notifier, taskq_error *err)
 {
-    taskq_status status = taskq__pg_session_ready(notifier->session, err); /* also reads what is there */
-    if (status == TASKQ_OK && taskq__pg_session_generation(notifier->session) != notifier->generation) {
-        status = listen_now(notifier, err);
+    if (notifier->listen_at_ms > taskq__pg_now_ms()) {
+        return taskq__fail(err, TASKQ_EUNAVAIL, "listening for notifications was refused");
     }
+    taskq_status status = taskq__pg_session_ready(notifier->session, err); /* also reads what is there */
+    if (status != TASKQ_OK || taskq__pg_session_generation(notifier->session) == notifier->generation) {
+        return status;
+    }
+    status = listen_now(notifier, err);
+    int64_t pause = notifier->refused_ms * 2 < REFUSED_MS_MIN ? REFUSED_MS_MIN : notifier->refused_ms * 2;
+    notifier->refused_ms = status == TASKQ_OK ? 0 : pause < REFUSED_MS_MAX ? pause : REFUSED_MS_MAX;
+    notifier->listen_at_ms = taskq__pg_now_ms() + notifier->refused_ms;
     return status;
+}
+
+/* How long until connecting or listening is tried again. */
+static int64_t retry_ms(const taskq__pg_notifier *notifier)
+{
+    int64_t connect = taskq__pg_session_retry_ms(notifier->session);
+    int64_t refused = notifier->listen_at_ms - taskq__pg_now_ms();
+    return connect > refused ? connect : refused > 0 ? refused : 0;
 }
 
 /* A connection on which nothing comes may be a dead one. */
@@ -313,6 +334,7 @@ static void keep_sending(taskq__pg_notifier *notifier)
     taskq__pg_notice notice;
     char server[24];
     taskq_error err = TASKQ_ERROR_INIT;
+    taskq__pg_session_until(notifier->session, taskq__pg_now_ms() + HELD_MS);
     taskq_status status = be_listening(notifier, &err);
     status = status == TASKQ_OK ? check_alive(notifier, &err) : status;
     bool tells = false;
@@ -333,7 +355,7 @@ static void keep_sending(taskq__pg_notifier *notifier)
     if (status == TASKQ_OK && taskq__pg_session_is_open(notifier->session)) {
         arm(notifier, taskq__pg_now_ms() + LISTEN_CHECK_MS);
     } else {
-        arm(notifier, taskq__pg_now_ms() + taskq__pg_session_retry_ms(notifier->session) + 1);
+        arm(notifier, taskq__pg_now_ms() + retry_ms(notifier) + 1);
     }
     pthread_mutex_unlock(&notifier->lock);
 }
