@@ -260,6 +260,7 @@ class Cluster(unittest.TestCase):
                 with failure:
                     if failure.code != 503:
                         raise
+            time.sleep(0.05)
 
     def test_a_wrong_call_is_refused_before_anything_is_started(self):
         with tempfile.TemporaryDirectory(prefix="taskq-examples-") as text, socket.create_server(("127.0.0.1", 0)) as other:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-SECONDS_MAX = 30
+SECONDS_MAX = 120
 IPC_RMID = 0
 
 
@@ -72,7 +72,7 @@ class Node:
 
     def make(self):
         secret = self.folder.parent / "password"
-        self.call("initdb", "-D", self.folder, "-U", "taskq", "-E", "UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256",
+        self.call("initdb", "-D", self.folder, "-U", "taskq", "-E", "UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-sync",
                   f"--pwfile={secret}")
         self.configure(listen_addresses="127.0.0.1", port=self.port, unix_socket_directories="", wal_level="replica",
                        synchronous_commit="on", max_connections=60, shared_buffers="64MB",
@@ -80,7 +80,7 @@ class Node:
 
     def copy(self, primary):
         """A standby of `primary`: its files, and from then on everything that it writes."""
-        self.call("pg_basebackup", "-D", self.folder, "-R", "-X", "stream", "-d",
+        self.call("pg_basebackup", "-D", self.folder, "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d",
                   f"host=127.0.0.1 port={primary.port} user=taskq application_name={self.name}")
         auto = self.folder / "postgresql.auto.conf"
         text = auto.read_text(encoding="utf-8")
