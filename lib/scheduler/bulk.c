@@ -53,6 +53,7 @@ static taskq_event_kind event_of(taskq_bulk_action action)
 static taskq_status flush(bulk *work, taskq_error *err)
 {
     uint32_t count = work->chunk_count;
+    bool busy = false;
     work->chunk_count = 0;
     work->chunk_bytes = 0;
     if (count == 0) {
@@ -61,8 +62,9 @@ static taskq_status flush(bulk *work, taskq_error *err)
     taskq_status status = taskq__settle(work->scheduler, work->events, count, work->arena, err);
     for (uint32_t i = 0; i < count && status == TASKQ_OK; i++) {
         work->affected += work->events[i].status == TASKQ_OK;
+        busy = busy || work->events[i].status == TASKQ_EBUSY;
     }
-    return status;
+    return busy ? taskq__fail(err, TASKQ_EBUSY, "somebody else's transaction has some of the jobs: repeat it") : status;
 }
 
 /* Whoever asked has left: what is not begun is left, too. */

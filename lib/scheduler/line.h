@@ -20,8 +20,9 @@ enum {
     TASKQ__CROWD = 4,      /* calls in the last batch, from which on more are waited for ... */
     TASKQ__YIELDS_MAX = 4, /* ... but not for ever */
     TASKQ__BUSY_TRIES = 5,
-    TASKQ__BUSY_MS_MAX = 5000,    /* after that it is not tried again */
-    TASKQ__SLOW_FAILURE_MS = 2000 /* after a failure that took so long nobody who waits behind it is tried */
+    TASKQ__BUSY_MS_MAX = 500,      /* a try that took longer is not made again */
+    TASKQ__BUSY_ALL_MS_MAX = 3000, /* of calls that are tried one by one */
+    TASKQ__SLOW_FAILURE_MS = 2000  /* after a failure that took so long nobody who waits behind it is tried */
 };
 
 struct taskq__line {

@@ -75,10 +75,10 @@ static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_
     uint32_t owners[TASKQ__BATCH_OPS];
     taskq_now ours = {0, 0};
     taskq_status status = TASKQ_EBUSY;
-    int64_t began_ms = taskq__wake_clock_ms();
+    int64_t began_ms = taskq__wake_clock_ms(), tried_ms = 0;
     for (int tries = 0; status == TASKQ_EBUSY && tries <= TASKQ__BUSY_TRIES; tries++) {
-        if (tries > 0 && taskq__wake_clock_ms() - began_ms >= TASKQ__BUSY_MS_MAX) {
-            break; /* a store may itself wait for seconds before it says so */
+        if (tried_ms > TASKQ__BUSY_MS_MAX) {
+            break; /* the store has waited by itself */
         }
         if (tries > 0) {
             pause_before_retry(line);
@@ -88,7 +88,9 @@ static taskq_status commit(taskq__line *line, taskq__call *const *calls, uint32_
         batch->count = collect_ops(calls, count, ops, owners);
         ours = batch->now;
         *err = (taskq_error)TASKQ_ERROR_INIT;
+        tried_ms = -taskq__wake_clock_ms();
         status = taskq__store_commit(line->options.store, batch, err);
+        tried_ms += taskq__wake_clock_ms();
     }
     line->last_commit_ms = taskq__wake_clock_ms() - began_ms;
     *culprit = status == TASKQ_EINVAL && batch->culprit < batch->count ? owners[batch->culprit] : count;
@@ -340,6 +342,28 @@ static void settle_one(taskq__line *line, const taskq__batch *taken, taskq__call
     settle(line, &alone, NULL, status, err, done);
 }
 
+/* One of them stands in the way of all: somebody has locked what it needs, or the store refuses it. */
+static void lead_one_by_one(taskq__line *line, taskq__batch *taken, taskq__calls *done)
+{
+    taskq_batch batch;
+    taskq_error err, busy = TASKQ_ERROR_INIT;
+    uint32_t culprit;
+    int64_t busy_ms = 0;
+    for (uint32_t i = 0; i < taken->count; i++) {
+        taskq__batch alone = {.calls = {taken->calls[i]}, .count = 1, .ready_rounds = taken->ready_rounds};
+        if (busy_ms >= TASKQ__BUSY_ALL_MS_MAX) {
+            settle(line, &alone, NULL, TASKQ_EBUSY, &busy, done); /* untried: it is not one of them, it is all */
+            continue;
+        }
+        taskq_status status = commit(line, alone.calls, 1, &batch, &culprit, &err);
+        if (status == TASKQ_EBUSY) {
+            busy_ms += line->last_commit_ms;
+            busy = err;
+        }
+        settle(line, &alone, &batch, status, &err, done);
+    }
+}
+
 void taskq__batch_lead(taskq__line *line, taskq__batch *taken, taskq__calls *done)
 {
     taskq_batch batch;
@@ -347,6 +371,10 @@ void taskq__batch_lead(taskq__line *line, taskq__batch *taken, taskq__calls *don
     while (taken->count > 0) {
         uint32_t culprit;
         taskq_status status = commit(line, taken->calls, taken->count, &batch, &culprit, &err);
+        if (taken->count > 1 && status == TASKQ_EBUSY && line->shared) {
+            lead_one_by_one(line, taken, done);
+            return;
+        }
         if (status != TASKQ_EINVAL || taken->count == 1) {
             settle(line, taken, &batch, status, &err, done);
             return;
@@ -362,11 +390,7 @@ void taskq__batch_lead(taskq__line *line, taskq__batch *taken, taskq__calls *don
         taskq__log_format(line->options.log, TASKQ_LOG_WARN, "scheduler",
                           "a batch of %u calls was refused as a whole and is tried call by call: %s", taken->count,
                           err.text);
-        for (uint32_t i = 0; i < taken->count; i++) {
-            taskq__batch alone = {.calls = {taken->calls[i]}, .count = 1, .ready_rounds = taken->ready_rounds};
-            status = commit(line, alone.calls, 1, &batch, &culprit, &err);
-            settle(line, &alone, &batch, status, &err, done);
-        }
+        lead_one_by_one(line, taken, done);
         return;
     }
 }

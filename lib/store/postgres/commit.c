@@ -16,6 +16,8 @@ enum {
     SETTLE_MS = 10000, /* from COMMIT on: for its answer, or for what became of it */
     COMMIT_MS = 6000,  /* for its answer; then a new connection asks. Longer than a lock is waited for */
     ASK_AGAIN_MS = 20,
+    LOOKS_MAX = 10, /* while others have a job that the batch names; so many times ... */
+    LOOK_AGAIN_MS = 20,
     TRY_AGAIN_WITHIN_MS = 2000
 };
 
@@ -32,6 +34,8 @@ typedef struct committing {
     int64_t number;
     int64_t until_ms;
     uint32_t decided; /* how many runs have filled outcomes in */
+    uint32_t looks;   /* how many have found a job locked by others */
+    bool looks_again; /* the run ended for that reason, before it changed anything */
     progress at;
 } committing;
 
@@ -46,6 +50,12 @@ static void committed(taskq__pg_unit *unit)
     }
 }
 
+/* What this connection reads has been answered for, by a COMMIT on it. */
+static bool is_proved(const taskq__pg *pg)
+{
+    return pg->proved == taskq__pg_session_generation(pg->committer);
+}
+
 static void bound_commit(committing *c, bool first)
 {
     int64_t now = taskq__pg_now_ms();
@@ -58,6 +68,10 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
 {
     taskq__pg_floors_begin(c->pg->floors, &c->pg->news, taskq__pg_now_ms());
     taskq_status status = taskq__pg_unit_look(unit, err);
+    if (status == TASKQ_OK && unit->locked_count > 0 && !noted && c->looks < LOOKS_MAX) {
+        c->looks_again = true;
+        return TASKQ_EBUSY;
+    }
     status = status == TASKQ_OK ? taskq__pg_claims_again(unit, err) : status;
     if (status != TASKQ_OK) {
         taskq__pg_looks_failed(unit);
@@ -72,7 +86,7 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
         return status;
     }
     taskq__places_hand_out(&unit->places, c->batch);
-    if (!unit->writes && !noted) {
+    if (!unit->writes && !noted && is_proved(c->pg)) {
         taskq__pg_session_rollback(c->pg->committer); /* nothing was written: no flush is waited for */
         c->at = RAN_DONE;
         committed(unit);
@@ -90,6 +104,7 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
     }
     if (status == TASKQ_OK) {
         c->at = RAN_DONE;
+        c->pg->proved = taskq__pg_session_generation(c->pg->committer);
         committed(unit);
     } else if (taskq__pg_session_was_refused(c->pg->committer)) {
         c->at = RAN_NOTHING; /* COMMIT, or a statement before it: the server said so */
@@ -97,21 +112,32 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
     return status;
 }
 
-static taskq_status run_new(committing *c, taskq_error *err)
+static taskq_status run_once(committing *c, taskq_error *err)
 {
     taskq__pg_unit unit;
-    taskq__pg_session *session = c->pg->committer;
-    taskq_status status = taskq__pg_session_ready(session, err);
-    if (status != TASKQ_OK) {
-        return status;
-    }
-    taskq__pg_unit_init(&unit, c->pg, session, c->batch);
-    status = taskq__pg_ask(&unit, TASKQ__PG_SQL_BEGIN, NULL, NULL, NULL, err);
+    taskq__pg_unit_init(&unit, c->pg, c->pg->committer, c->batch);
+    taskq_status status = taskq__pg_ask(&unit, TASKQ__PG_SQL_BEGIN, NULL, NULL, NULL, err);
     if (status == TASKQ_OK) {
         status = run(c, &unit, false, err);
     }
     taskq__pg_unit_clear(&unit);
     return status;
+}
+
+/* A job that others have locked is waited for without holding anything, and not for long: a host may have it for as long as its
+ * transaction lasts, and everybody stands behind this batch. The last run does what it can and tells the rest that it is busy. */
+static taskq_status run_new(committing *c, taskq_error *err)
+{
+    for (;;) {
+        c->looks_again = false;
+        taskq_status status = run_once(c, err);
+        if (!c->looks_again) {
+            return status;
+        }
+        taskq__pg_session_rollback(c->pg->committer);
+        c->looks++;
+        (void)poll(NULL, 0, LOOK_AGAIN_MS);
+    }
 }
 
 /* ---- no answer to COMMIT --------------------------------------------------------------------------------------------- */
@@ -124,18 +150,35 @@ static taskq_status take_asked(taskq__pg_unit *unit, const PGresult *result, voi
     return TASKQ_OK;
 }
 
-/* Inserts the batch's row again: waits for a transaction that is about to commit it. */
-static taskq_status ask_whether(committing *c, taskq__pg_unit *unit, bool *holds, taskq_error *err)
+/* Inserts a batch's row again: waits for a transaction that is about to commit it, as long as for any lock. */
+static taskq_status ask_whether(taskq__pg_unit *unit, int64_t number, bool *holds, taskq_error *err)
 {
     taskq__pg_params params;
     taskq__pg_params_init(&params, unit->arena);
-    taskq__pg_param_int(&params, c->pg->server);
-    taskq__pg_param_int(&params, c->number);
+    taskq__pg_param_int(&params, unit->pg->server);
+    taskq__pg_param_int(&params, number);
     taskq_status status = taskq__pg_ask(unit, TASKQ__PG_SQL_BEGIN, NULL, NULL, NULL, err);
     if (status == TASKQ_OK) {
         status = taskq__pg_ask(unit, TASKQ__PG_SQL_BATCH_ASK, &params, take_asked, holds, err);
     }
     return status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
+}
+
+/* That a batch can be seen does not say that it is safe: a COMMIT that waited for a standby was cut short by a restart, and what it wrote stands
+ * on this machine alone. A COMMIT of our own stands behind it in the log, and its answer is for both. */
+static taskq_status prove(committing *c, taskq__pg_unit *unit, taskq_error *err)
+{
+    c->number = ++c->pg->batch_number;
+    taskq_status status = taskq__pg_ask(unit, TASKQ__PG_SQL_BEGIN, NULL, NULL, NULL, err);
+    status = status == TASKQ_OK ? taskq__pg_write_note(unit, c->number, true, err) : status;
+    if (status == TASKQ_OK) {
+        status = taskq__pg_ask(unit, TASKQ__PG_SQL_COMMIT, NULL, NULL, NULL, err);
+    }
+    status = status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
+    if (status == TASKQ_OK) {
+        c->pg->proved = taskq__pg_session_generation(c->pg->committer);
+    }
+    return status;
 }
 
 /* *settled: it is known what became of the batch. Else it may be asked again. */
@@ -152,14 +195,15 @@ static taskq_status settle_once(committing *c, bool *settled, taskq_error *err)
     const taskq_now now = c->batch->now, next_due = c->batch->next_due;
     uint32_t ready_count = c->batch->ready_count;
     taskq__pg_unit_init(&unit, c->pg, session, c->batch);
-    status = ask_whether(c, &unit, &holds, err);
+    status = ask_whether(&unit, c->number, &holds, err);
     if (status == TASKQ_OK && holds) {
         taskq__pg_session_rollback(session);
         taskq__pg_floors_doubt(c->pg->floors);
         c->batch->now = now;
         c->batch->next_due = next_due;
         c->batch->ready_count = ready_count;
-        *settled = c->decided == 1; /* else it is not known which of the runs it was */
+        *settled =
+            c->decided == 1 && prove(c, &unit, err) == TASKQ_OK; /* else it is not known which of the runs it was */
         status = *settled ? TASKQ_OK : TASKQ_EUNKNOWN;
         c->at = RAN_DONE;
     } else if (status == TASKQ_OK) {
@@ -189,12 +233,36 @@ static taskq_status settle(committing *c, taskq_error *err)
         int64_t left_ms = c->until_ms - taskq__pg_now_ms(), wait_ms = taskq__pg_session_retry_ms(c->pg->committer);
         if (status == TASKQ_EUNKNOWN || left_ms <= 0) {
             taskq__pg_floors_doubt(c->pg->floors);
+            atomic_store(&c->pg->unsettled, c->number);
             return taskq__fail(err, TASKQ_EUNKNOWN,
                                "PostgreSQL gave no answer to COMMIT, and none to whether it holds: %s", reason.text);
         }
         wait_ms = wait_ms < ASK_AGAIN_MS ? ASK_AGAIN_MS : wait_ms;
         (void)poll(NULL, 0, (int)(wait_ms < left_ms ? wait_ms : left_ms));
     }
+}
+
+/* A COMMIT that nobody waits for any more may still be under way, waiting for a standby; another one would wait beside it, and each that is given
+ * up leaves a server process behind. So the first has to end before the next batch begins. */
+static taskq_status await_earlier(committing *c, taskq_error *err)
+{
+    taskq__pg_unit unit;
+    taskq_error reason = TASKQ_ERROR_INIT;
+    bool holds = false;
+    int64_t number = atomic_load(&c->pg->unsettled);
+    if (number == 0) {
+        return TASKQ_OK;
+    }
+    taskq__pg_unit_init(&unit, c->pg, c->pg->committer, c->batch);
+    taskq_status status = ask_whether(&unit, number, &holds, &reason);
+    taskq__pg_unit_clear(&unit);
+    taskq__pg_session_rollback(c->pg->committer);
+    if (status != TASKQ_OK) {
+        return taskq__fail(err, TASKQ_EUNAVAIL, "PostgreSQL still gives no answer to an earlier COMMIT: %s",
+                           reason.text);
+    }
+    atomic_store(&c->pg->unsettled, 0);
+    return TASKQ_OK;
 }
 
 static taskq_status commit(committing *c, int64_t began_ms, taskq_error *err)
@@ -204,8 +272,10 @@ static taskq_status commit(committing *c, int64_t began_ms, taskq_error *err)
         bool was_open = taskq__pg_session_is_open(c->pg->committer);
         c->number = ++c->pg->batch_number;
         c->at = RAN_NOTHING;
-        c->decided = 0;
-        status = run_new(c, err);
+        c->decided = c->looks = 0;
+        status = taskq__pg_session_ready(c->pg->committer, err);
+        status = status == TASKQ_OK ? await_earlier(c, err) : status;
+        status = status == TASKQ_OK ? run_new(c, err) : status;
         if (status != TASKQ_OK && c->at == RAN_TO_COMMIT) {
             return settle(c, err);
         }
@@ -235,7 +305,5 @@ taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err)
     status = commit(&c, began_ms, err);
     taskq__pg_session_until(pg->committer, INT64_MAX);
     atomic_store(&pg->commit_since_ms, 0);
-    /* A connection that fails tells ping by itself. */
-    atomic_store(&pg->doubtful_since_ms, status == TASKQ_EUNKNOWN ? taskq__pg_now_ms() : 0);
     return status;
 }

@@ -88,12 +88,46 @@ static taskq_status ask_locks(taskq__pg_unit *unit, taskq_error *err)
     qsort(ids, count, sizeof(int64_t), taskq__pg_by_id);
     taskq__pg_params params;
     taskq__pg_params_columns(&params, unit->arena, "i");
+    unit->named = ids;
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || ids[i] != ids[i - 1]) {
             taskq__pg_row_int(&params, ids[i]);
+            ids[unit->named_count++] = ids[i];
         }
     }
-    return taskq__pg_ask(unit, TASKQ__PG_SQL_JOBS_LOCK, &params, take_locked, NULL, err);
+    /* A host waits in its transaction as long as it said; a batch waits for nobody. */
+    return taskq__pg_ask(unit, unit->pg == NULL ? TASKQ__PG_SQL_JOBS_LOCK : TASKQ__PG_SQL_JOBS_TRY_LOCK, &params,
+                         take_locked, NULL, err);
+}
+
+static taskq_status take_others(taskq__pg_unit *unit, const PGresult *result, void *user, taskq_error *err)
+{
+    (void)user;
+    for (int i = 0; i < PQntuples(result); i++) {
+        taskq__pg_touch *touch = taskq__pg_touch_of(unit, taskq__pg_result_int(result, i, 0));
+        if (touch == NULL) {
+            return taskq__pg_fail_arena(err);
+        }
+        touch->locked = true;
+        unit->locked_count++;
+    }
+    return TASKQ_OK;
+}
+
+/* Of those that were not found: which are there nevertheless, and locked by others? */
+static taskq_status ask_missing(taskq__pg_unit *unit, taskq_error *err)
+{
+    taskq__pg_params params;
+    taskq__pg_params_columns(&params, unit->arena, "i");
+    for (uint32_t i = 0; i < unit->named_count; i++) {
+        const taskq__pg_touch *touch = taskq__pg_touch_look(unit, unit->named[i]);
+        if (touch == NULL || !touch->there) {
+            taskq__pg_row_int(&params, unit->named[i]);
+        }
+    }
+    return unit->pg == NULL || taskq__pg_params_rows(&params) == 0
+               ? TASKQ_OK
+               : taskq__pg_ask(unit, TASKQ__PG_SQL_JOBS_THERE, &params, take_others, NULL, err);
 }
 
 /* What was not read yet. A text that an op has changed meanwhile, or taken away, stands as the op left it. */
@@ -201,5 +235,6 @@ taskq_status taskq__pg_look(taskq__pg_unit *unit, taskq_error *err)
     if (status == TASKQ_OK && unit->batch->count == 1 && unit->batch->ops[0]->kind == TASKQ_OP_WALK) {
         status = taskq__pg_walk_ask(unit, unit->batch->ops[0]->in.walk, err);
     }
-    return status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
+    status = status == TASKQ_OK ? taskq__pg_round(unit, err) : status;
+    return status == TASKQ_OK ? ask_missing(unit, err) : status; /* with what follows */
 }

@@ -89,7 +89,9 @@ taskq_status taskq__pg_beat(taskq__pg_unit *unit, taskq_op *op, taskq_error *err
         taskq_beat *beat = &op->in.beats[i];
         taskq__pg_touch *touch = taskq__pg_touch_look(unit, beat->id);
         beat->quiet = false;
-        if (touch == NULL || !touch->there) {
+        if (touch != NULL && touch->locked) {
+            beat->status = TASKQ_EBUSY;
+        } else if (touch == NULL || !touch->there) {
             beat->status = TASKQ_ENOTFOUND;
         } else if (touch->row.job.state != TASKQ_STATE_RUNNING || touch->row.job.version != beat->version) {
             beat->status = TASKQ_ESTALE;

@@ -197,6 +197,10 @@ static taskq_status settle_one(taskq__pg_unit *unit, taskq_op *op, taskq_event *
     event->state = (taskq_state)0;
     event->new_version = 0;
     event->repeated = false;
+    if (touch != NULL && touch->locked) {
+        event->status = TASKQ_EBUSY;
+        return TASKQ_OK;
+    }
     if (touch == NULL || !touch->there) {
         return TASKQ_OK;
     }

@@ -31,6 +31,7 @@ typedef struct taskq__pg {
     /* the leader's alone: commit, upkeep, close */
     taskq__pg_session *committer;
     int64_t batch_number;
+    uint64_t proved; /* the generation of the committer's connection on which a COMMIT was answered; 0: none */
     taskq__pg_floors *floors;
     int64_t tidy_at_ms; /* upkeep.c: not before */
     taskq__pg_held held;
@@ -45,8 +46,8 @@ typedef struct taskq__pg {
     atomic_int_fast64_t held_ms, dead_rows;
 
     /* for ping */
-    atomic_int_fast64_t commit_since_ms;   /* 0: no batch is under way */
-    atomic_int_fast64_t doubtful_since_ms; /* 0: the last batch was taken, or refused without a wait */
+    atomic_int_fast64_t commit_since_ms; /* 0: no batch is under way */
+    atomic_int_fast64_t unsettled; /* the batch whose COMMIT has no answer yet, though nobody waits any more; 0: none */
 } taskq__pg;
 
 /* ---- pool.c: a session for one read. Waits for other readers, never for the one that commits. `read` may be called twice, the second time

@@ -289,7 +289,7 @@ taskq_status taskq__pg_next_due(void *self, int64_t within_ms, taskq_now *out, t
     return status;
 }
 
-enum { STUCK_MS = 3000, DOUBTFUL_MS = 5000 };
+enum { STUCK_MS = 3000 };
 
 static taskq_status read_ping(taskq__pg_session *session, void *user, taskq_error *err)
 {
@@ -308,12 +308,12 @@ static taskq_status read_ping(taskq__pg_session *session, void *user, taskq_erro
 static taskq_status judge_commits(const taskq__pg *pg, taskq_error *err)
 {
     int64_t now = taskq__pg_now_ms();
-    int64_t since = atomic_load(&pg->commit_since_ms), doubtful = atomic_load(&pg->doubtful_since_ms);
+    int64_t since = atomic_load(&pg->commit_since_ms);
     if (since != 0 && now - since >= STUCK_MS) {
         return taskq__fail(err, TASKQ_EUNAVAIL, "PostgreSQL has not taken a batch for %" PRId64 " ms", now - since);
     }
-    if (doubtful != 0 && now - doubtful < DOUBTFUL_MS) {
-        return taskq__fail(err, TASKQ_EUNAVAIL, "PostgreSQL did not take the last batch");
+    if (atomic_load(&pg->unsettled) != 0) {
+        return taskq__fail(err, TASKQ_EUNAVAIL, "PostgreSQL gives no answer to a COMMIT");
     }
     return TASKQ_OK;
 }

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { SQL_BYTES_MAX = 1 << 20, BUSY_TRIES = 6 };
+enum { SQL_BYTES_MAX = 1 << 20, BUSY_TRIES = 30 };
 
 /* ---- names ------------------------------------------------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@
 enum {
     TASKQ__PG_CONNECT_MS = 5000, /* to make a connection */
     TASKQ__PG_ANSWER_MS = 10000, /* for an answer; the server gives up on a lock or a statement before */
-    TASKQ__PG_LOCK_MS = 5000,
+    TASKQ__PG_LOCK_MS = 1000,
     TASKQ__PG_STATEMENT_MS = 8000,
     TASKQ__PG_IDLE_MS = 15000,   /* a transaction in which nothing happens: its server is gone */
     TASKQ__PG_RETRY_MS_MIN = 50, /* between two attempts to connect: doubled, with jitter */

@@ -84,6 +84,10 @@ const taskq__pg_sql_text taskq__pg_sql_commit[TASKQ__PG_SQL_COUNT - TASKQ__PG_SQ
                  "SELECT @now_ms(), CASE WHEN g > 0 THEN nextval('@job_ids') END FROM generate_series(0, $1::bigint) g"},
     AT(JOBS_LOCK) = {"jobs_lock", "SELECT " TASKQ__JOB_COLUMNS " FROM unnest($1::bigint[]) c(id) "
                                   "CROSS JOIN LATERAL (SELECT * FROM @jobs WHERE id = c.id FOR UPDATE) j"},
+    AT(JOBS_TRY_LOCK) = {"jobs_try_lock",
+                         "SELECT " TASKQ__JOB_COLUMNS " FROM unnest($1::bigint[]) c(id) " LATERAL_LOCKED},
+    AT(JOBS_THERE) = {"jobs_there",
+                      "SELECT c.id FROM unnest($1::bigint[]) c(id) " TASKQ__PG_EACH("id", "@jobs", "id = c.id", "j")},
     /* Of each group the texts that begin before byte $3, the payloads that do before byte $4. */
     AT(JOBS_WHOLE) =
         {"jobs_whole",

@@ -27,6 +27,7 @@ typedef struct taskq__pg_ended {
 typedef struct taskq__pg_touch {
     taskq__row row;              /* as it now stands; its texts live as long as the batch */
     bool there;                  /* there is such a job, or this batch makes it */
+    bool locked;                 /* by others */
     bool made, changed, removed; /* INSERT, UPDATE, DELETE */
     bool beaten, asked;          /* only lease and extras; only cancel_requested and updated_at */
     bool whole;                  /* payload, tags and texts were read too */
@@ -65,6 +66,8 @@ struct taskq__pg_unit {
     taskq__pg_touch **touches; /* open addressing by id */
     uint32_t touch_room, touch_count;
     taskq__pg_touch *first, *last;
+    int64_t *named; /* jobs that beats and events name: each once, ascending */
+    uint32_t named_count, locked_count;
     taskq__places places, keys; /* queues and types; unique keys taken in this batch */
     int64_t *ids;               /* for new jobs */
     uint32_t id_count, id_used;

@@ -12,6 +12,7 @@
 
 enum {
     TIDY_EVERY_MS = 1000,
+    UPKEEP_MS = 2000, /* at most */
     SHARE = 20,        /* of the time: at most one part in so many */
     FOLD_ROWS = 10000, /* in one go */
     FORGET_ROWS = 5000,
@@ -49,14 +50,15 @@ taskq_status taskq__pg_upkeep(void *self, bool idle, taskq_error *err)
     taskq__pg *pg = self;
     int64_t now = taskq__pg_now_ms();
     bool tidies = idle || now >= pg->tidy_at_ms, looks = now >= pg->held.look_at_ms;
-    if ((!tidies && !looks) || !taskq__pg_session_is_open(pg->committer)) {
-        return TASKQ_OK; /* a connection is made by whoever needs one */
+    if ((!tidies && !looks) || !taskq__pg_session_is_open(pg->committer) || atomic_load(&pg->unsettled) != 0) {
+        return TASKQ_OK; /* a connection is made by whoever needs one, and COMMIT is not tried where it gets no answer */
     }
     taskq_arena *arena = taskq__arena_new(&pg->allocator, 0);
     if (arena == NULL) {
         return taskq__fail_memory(err);
     }
     taskq_status status = TASKQ_OK;
+    taskq__pg_session_until(pg->committer, now + UPKEEP_MS); /* somebody's call stands behind it */
     if (tidies) {
         status = tidy(pg, arena, err);
         pg->tidy_at_ms = next_at(now, TIDY_EVERY_MS);
@@ -65,6 +67,7 @@ taskq_status taskq__pg_upkeep(void *self, bool idle, taskq_error *err)
         status = taskq__pg_held_look(pg, arena, err);
         pg->held.look_at_ms = next_at(now, pg->held.every_ms);
     }
+    taskq__pg_session_until(pg->committer, INT64_MAX);
     taskq__arena_free(arena);
     return status == TASKQ_EBUSY ? TASKQ_OK : status; /* another server is at it */
 }
