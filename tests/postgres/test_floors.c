@@ -184,6 +184,28 @@ START_TEST(a_look_is_paid_for_by_the_claim_that_looked_and_by_no_other_batch)
 }
 END_TEST
 
+START_TEST(where_looks_are_dear_claims_that_come_out_with_nothing_do_not_look_either)
+{
+    taskq_store *other = place_open();
+    set_clock(NOW_MS, DEAR_MS);
+    for (int i = 0; i < 2; i++) { /* two in a row: one alone may have waited for a processor */
+        enqueue(1);
+        taskq__pg_floors_pace(floors)->next_ms = 0;
+        tell("default");
+        ck_assert_int_gt(claim(), 0);
+    }
+    set_clock(NOW_MS, 0);
+    batch_begin(&batch);
+    batch_enqueue(&batch, 1, NULL, NULL);
+    batch.jobs[0].priority = 1;
+    ck_assert_int_eq(batch_run(&batch, other), TASKQ_OK);
+    taskq_store_close(other);
+    ck_assert_int_eq(claim(), 0);
+    taskq__pg_floors_pace(floors)->next_ms = 0;
+    ck_assert_int_gt(claim(), 0);
+}
+END_TEST
+
 /* A claim of that queue that went up to a job, a moment ago. */
 static void raise(taskq_text queue, int64_t id)
 {
@@ -380,23 +402,43 @@ END_TEST
 
 START_TEST(retention_and_keys_go_on_where_the_last_step_ended)
 {
-    make_lost(5);
-    place_run("UPDATE @jobs SET state = 5, expires_at = NULL, lease_due = NULL, worker = NULL, done_at = id");
+    make_lost(6);
+    place_run(
+        "UPDATE @jobs SET state = 5, expires_at = NULL, lease_due = NULL, worker = NULL, done_at = CASE WHEN id < 6 THEN id END");
     place_run("INSERT INTO @keys SELECT 'key ' || g, 1, g, '' FROM generate_series(1, 5) g");
     static const struct {
         taskq_walk_kind kind;
         taskq__pg_sweep sweep;
         int64_t after; /* the first step */
-    } kinds[] = {{TASKQ_WALK_RETENTION, TASKQ__PG_SWEEP_DONE, 3}, {TASKQ_WALK_KEYS, TASKQ__PG_SWEEP_KEYS, 2}};
+        const char *add_oldest;
+    } kinds[] = {
+        {TASKQ_WALK_RETENTION, TASKQ__PG_SWEEP_DONE, 3, "UPDATE @jobs SET done_at = 0 WHERE id = 6"},
+        {TASKQ_WALK_KEYS, TASKQ__PG_SWEEP_KEYS, 2, "INSERT INTO @keys VALUES ('key 0', 1, 0, '')"},
+    };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         ck_assert_uint_eq(walk(kinds[i].kind, 2), 2);
         ck_assert(batch.walk.more);
         ck_assert_int_eq(taskq__pg_sweep_floor_seen(floors, kinds[i].sweep), kinds[i].after);
         steps_of(kinds[i].kind)->pace.next_ms = INT64_MAX; /* not from the beginning */
+        place_run("%s", kinds[i].add_oldest);
         ck_assert_uint_eq(walk(kinds[i].kind, 2), 2);
         ck_assert_uint_eq(walk(kinds[i].kind, 2), 1);
         ck_assert(!batch.walk.more);
+        ck_assert_uint_eq(walk(kinds[i].kind, 2), 0);
+        steps_of(kinds[i].kind)->pace.next_ms = 0;
+        pass_a_second(kinds[i].kind);
+        ck_assert_uint_eq(walk(kinds[i].kind, 2), 1);
     }
+}
+END_TEST
+
+START_TEST(a_floor_is_no_nearer_though_a_job_was_moved_by_a_clock_ahead_of_this_one)
+{
+    make_lost(1);
+    place_run("UPDATE @jobs SET updated_at = %d", NOW_MS + 50000);
+    ck_assert_uint_eq(walk(TASKQ_WALK_EXPIRED, 10), 1);
+    ck_assert_int_eq(batch.batch.now.wall_ms, NOW_MS + 50000);
+    ck_assert_int_eq(taskq__pg_sweep_floor_seen(floors, TASKQ__PG_SWEEP_EXPIRES), NOW_MS - TASKQ__PG_PACE_BEHIND_MS);
 }
 END_TEST
 
@@ -404,6 +446,7 @@ TASKQ_TESTS_WITH(setup, teardown, looks_take_one_part_in_twenty_of_the_time,
                  the_pause_after_looks_that_fail_doubles_and_has_an_end, a_look_that_came_to_no_end_leaves_the_floors,
                  where_no_look_came_to_its_end_claims_begin_at_what_comes_next,
                  a_look_is_paid_for_by_the_claim_that_looked_and_by_no_other_batch,
+                 where_looks_are_dear_claims_that_come_out_with_nothing_do_not_look_either,
                  news_of_a_queue_leave_the_floors_of_others,
                  a_look_that_found_jobs_before_a_floor_brings_it_down_to_the_last_of_them,
                  what_others_had_locked_is_found_by_the_next_walk, walks_go_on_behind_what_others_have_locked,
@@ -411,4 +454,5 @@ TASKQ_TESTS_WITH(setup, teardown, looks_take_one_part_in_twenty_of_the_time,
                  what_was_committed_late_is_found_a_second_later,
                  where_a_walk_from_the_beginning_is_dear_the_floor_holds_for_its_share,
                  a_walk_that_came_to_no_end_goes_on_with_what_is_due_now,
-                 a_floor_is_behind_the_clock_though_it_was_set_back, retention_and_keys_go_on_where_the_last_step_ended)
+                 a_floor_is_behind_the_clock_though_it_was_set_back, retention_and_keys_go_on_where_the_last_step_ended,
+                 a_floor_is_no_nearer_though_a_job_was_moved_by_a_clock_ahead_of_this_one)
