@@ -41,18 +41,19 @@ typedef struct taskq_postgres_options {
     }
 
 /** Connect, make or migrate the schema, open the store.
- * EINVAL: an option, or what is there is not ours or newer than this library, or may not be made by this role (the text says what to
+ * EINVAL: an option, or what is there is not ours or newer than this library, or may not be made or used by this role (the text says what to
  * do); EUNAVAIL: not reachable. */
 TASKQ_API taskq_status taskq_postgres_open(const taskq_postgres_options *options, taskq_store **out, taskq_error *err);
 
-/** Look at the store without changing it: can it be reached, is the schema there, ours and not newer than this library? OK with a sentence
- * for the operator in `summary` (summary_bytes long, cut); ENOTFOUND: there is no such schema yet (it would be made); EINVAL, EUNAVAIL:
- * what is wrong, in err. */
+/** Look at the store without changing it: can it be reached, is the schema there, ours and not newer than this library, and may this role
+ * do with it what a scheduler does? OK with a sentence for the operator in `summary` (summary_bytes long, cut); ENOTFOUND: there is no
+ * such schema yet (it would be made); ESTORE: it holds half an import; EINVAL, EUNAVAIL: what is wrong, in err. */
 TASKQ_API taskq_status taskq_postgres_check(const taskq_postgres_options *options, char *summary, size_t summary_bytes,
                                             taskq_error *err);
 
-/** The SQL that makes the schema, from version `from` (0: nothing there) to this library's, with what a role of lesser rights needs
- * to be granted, for those who run it by hand. Into `buffer`, always with an end; *needed (may be NULL): bytes with the end. ELIMIT: cut. */
+/** The SQL that makes the schema, from version `from` (0: nothing there) to this library's, and in comments what a role of lesser rights
+ * needs to be granted, for a scheduler and besides for an import, for those who run it by hand. Into `buffer`, always with an end;
+ * *needed (may be NULL): bytes with the end. ELIMIT: cut. */
 TASKQ_API taskq_status taskq_postgres_schema(const char *schema, int from, char *buffer, size_t buffer_bytes,
                                              size_t *needed, taskq_error *err);
 

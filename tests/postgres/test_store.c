@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The store around the commit: its schema and who may make it, reads from many threads, connections that are lost. */
+/* The store around the commit: its schema (who may make and use it: test_rights.c), reads from many threads, connections that are lost. */
 #include "pgstore.h"
 
 #include <pthread.h>
@@ -96,38 +96,6 @@ START_TEST(names_that_are_no_schemas_are_refused)
 }
 END_TEST
 
-/* ---- a role of lesser rights ------------------------------------------------------------------------------------------- */
-
-/* The printed text, its grants made to `role` in place of the name that they have as an example. */
-static void run_printed(const char *role)
-{
-    static char text[65536], granted[65536];
-    ck_ok(taskq_postgres_schema(place.schema, 0, text, sizeof(text), NULL, &place.err));
-    size_t size = 0;
-    for (const char *line = text; *line != '\0';) {
-        size_t length = strcspn(line, "\n");
-        const char *grant = strncmp(line, "-- GRANT", 8) == 0 ? line + 3 : line;
-        const char *to = grant != line ? strstr(grant, "taskq_server") : NULL;
-        int more = to == NULL
-                       ? snprintf(granted + size, sizeof(granted) - size, "%.*s\n", (int)length, line)
-                       : snprintf(granted + size, sizeof(granted) - size, "%.*s%s;\n", (int)(to - grant), grant, role);
-        size += (size_t)more;
-        line += length + (line[length] == '\n');
-    }
-    PGconn *conn = taskq__pg_session_conn(place.admin);
-    ck_assert_int_eq(PQexitPipelineMode(conn), 1);
-    PGresult *result = PQexec(conn, granted);
-    ck_assert_msg(PQresultStatus(result) == PGRES_COMMAND_OK, "%s", PQresultErrorMessage(result));
-    PQclear(result);
-    ck_assert_int_eq(PQenterPipelineMode(conn), 1);
-}
-
-static void conninfo_of(const char *role, char *out, size_t room)
-{
-    PGconn *conn = taskq__pg_session_conn(place.admin);
-    (void)snprintf(out, room, "host=%s port=%s dbname=%s user=%s", PQhost(conn), PQport(conn), PQdb(conn), role);
-}
-
 static int64_t enqueue(taskq_store *store)
 {
     taskq_new_job job = TASKQ_NEW_JOB_INIT;
@@ -148,30 +116,6 @@ static int64_t enqueue(taskq_store *store)
     ck_assert_int_eq(op.status, TASKQ_OK);
     return in.results[0]->id;
 }
-
-START_TEST(a_role_with_the_printed_grants_alone_works)
-{
-    char role[64], conninfo[512];
-    taskq_store *store = NULL;
-    (void)snprintf(role, sizeof(role), "role_%s", place.schema);
-    place_run("CREATE ROLE %s LOGIN", role);
-    conninfo_of(role, conninfo, sizeof(conninfo));
-    place_run("REVOKE CREATE ON DATABASE postgres FROM PUBLIC");
-    ck_assert_int_eq(try_open(conninfo, &store), TASKQ_EINVAL);
-    ck_assert_msg(strstr(place.err.text, "--print-schema") != NULL, "%s", place.err.text);
-    run_printed(role);
-    ck_ok(try_open(conninfo, &store));
-    taskq_job *job = NULL;
-    int64_t id = enqueue(store);
-    ck_ok(taskq__store_get(store, id, 0, (taskq_now){0, 0}, place.arena, &job, &place.err));
-    ck_assert_int_eq(job->state, TASKQ_STATE_QUEUED);
-    ck_ok(taskq__store_ping(store, &place.err));
-    ck_ok(taskq__store_upkeep(store, true, &place.err));
-    taskq_store_close(store);
-    place_run("DROP OWNED BY %s", role);
-    place_run("DROP ROLE %s", role);
-}
-END_TEST
 
 /* ---- reads --------------------------------------------------------------------------------------------------------------- */
 
@@ -268,6 +212,5 @@ END_TEST
 TASKQ_TESTS_WITH(place_setup, place_teardown, stores_that_open_at_once_migrate_once,
                  a_newer_schema_is_refused_and_left_alone, tables_of_somebody_else_are_left_alone,
                  a_check_tells_and_changes_nothing, names_that_are_no_schemas_are_refused,
-                 a_role_with_the_printed_grants_alone_works, eight_threads_read_over_four_connections,
-                 reads_and_commits_survive_the_loss_of_their_connections,
+                 eight_threads_read_over_four_connections, reads_and_commits_survive_the_loss_of_their_connections,
                  old_batches_and_appended_counters_are_tidied_up)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """taskq-server --db postgresql://... --import taskq.db: whatever the API says of the old store it says of the new one, and goes on with it."""
 import os
+import shutil
 import signal
 import unittest
 
 from filled import KEYS, LIST, ONE, UNIQUE, Filled, everything, keyed
 from harness import assert_same
 from moving import MoveCase, peak_megabytes
-from program import executable, run
+from program import Program, executable, run
 from waiting import wait_until
 
 LONG = bool(os.environ.get("TASKQ_LONG"))
@@ -194,7 +195,23 @@ class CutShort(MoveCase):
         refused = run("TASKQ_SERVER", "--db", self.url, "--db-schema", self.schema, "--listen", "127.0.0.1:0")
         self.assertEqual((1, ""), (refused.returncode, refused.stdout))
         self.assertRegex(refused.stderr, "import into schema .* is not complete")
+        checked = run("TASKQ_SERVER", "--db", self.url, "--db-schema", self.schema, "--check")
+        self.assertEqual((1, ""), (checked.returncode, checked.stdout))
+        self.assertRegex(checked.stderr, "import into schema .* is not complete")
         self.assert_taken_over(self.JOBS)
+
+    def test_of_two_at_once_the_later_one_goes_on_and_the_earlier_one_says_so(self):
+        keys = self.fill()
+        self.set_gate()
+        shutil.copy(self.path, self.folder / "copy.db")  # of the same file the later one would not get hold
+        earlier = self.start_until(PAGE + 50)
+        later = Program([executable("TASKQ_SERVER"), *self.flags(self.folder / "copy.db")], self.folder, "later")
+        self.addCleanup(later.kill)
+        self.postgres.wait_for("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", "1", self.database)
+        self.open_gate()
+        self.assertEqual((1, 0), (earlier.wait(60), later.wait(60)), earlier.log() + later.log())
+        self.assertIn("another import into schema", earlier.log())
+        self.check_all(keys)
 
     def test_a_lost_database_ends_it_and_it_goes_on(self):
         keys = self.fill()

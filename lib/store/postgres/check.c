@@ -6,13 +6,29 @@
 
 #include "core/fail.h"
 #include "core/sized.h"
+#include "store/postgres/pg.h"
+#include "store/postgres/rights.h"
 #include "store/postgres/schema.h"
+
+/* Whatever a server would be refused for. */
+static taskq_status look_inside(taskq__pg_session *session, const char *schema, taskq_error *err)
+{
+    bool half = false;
+    taskq_status status = taskq__pg_schema_ready(session, schema, false, err);
+    if (status == TASKQ_ENOTFOUND) {
+        taskq_status making = taskq__pg_rights_to_make(session, schema, err);
+        return making == TASKQ_OK ? status : making;
+    }
+    status = status == TASKQ_OK ? taskq__pg_rights_check(session, schema, TASKQ__PG_TO_SERVE, err) : status;
+    status = status == TASKQ_OK ? taskq__pg_import_look(session, &half, err) : status;
+    return status == TASKQ_OK ? taskq__pg_import_whole(half, schema, err) : status;
+}
 
 static taskq_status look(taskq__pg_session *session, const char *schema, char *summary, size_t summary_bytes,
                          taskq_error *err)
 {
     taskq_status status = taskq__pg_session_ready(session, err);
-    status = status == TASKQ_OK ? taskq__pg_schema_ready(session, schema, false, err) : status;
+    status = status == TASKQ_OK ? look_inside(session, schema, err) : status;
     if (status == TASKQ_OK) {
         PGconn *conn = taskq__pg_session_conn(session);
         int version = PQserverVersion(conn);

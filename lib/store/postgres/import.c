@@ -4,6 +4,7 @@
  * the next one goes on at the page that was not committed.
  */
 #include "store/postgres/pg.h"
+#include "store/postgres/rights.h"
 #include "store/postgres/rows.h"
 
 #include "core/arena.h"
@@ -16,7 +17,8 @@
 #define STAGE "import_stage"
 #define AFTER_ID "import_id"
 #define DONE "import_done"
-#define AT "import_at" /* when it began: no server writes batches from then on until it is done */
+#define OWNER "import_owner" /* which import goes on with it */
+#define AT "import_at"       /* when it began: no server writes batches from then on until it is done */
 
 typedef struct importing {
     taskq__pg *pg;
@@ -43,24 +45,53 @@ static taskq_status begin(importing *in, taskq__pg *pg, taskq_error *err)
     return status;
 }
 
+/* Every answer to what was sent. */
+static taskq_status settle(importing *in, taskq_error *err)
+{
+    taskq__pg_session *session = in->pg->committer;
+    taskq_status status = taskq__pg_session_sync(session, err);
+    for (; in->sent > 0 && status == TASKQ_OK; in->sent--) {
+        status = taskq__pg_session_skip(session, err);
+    }
+    return status == TASKQ_OK ? taskq__pg_session_end(session, err) : status;
+}
+
 /* COMMIT and every answer; or, where something failed before, the way back. */
 static taskq_status end(importing *in, taskq_status status, taskq_error *err)
 {
-    taskq__pg_session *session = in->pg->committer;
     if (status == TASKQ_OK) {
         put(in, TASKQ__PG_SQL_COMMIT, NULL);
-        status = taskq__pg_session_sync(session, err);
+        status = settle(in, err);
     }
-    for (uint32_t i = 0; i < in->sent && status == TASKQ_OK; i++) {
-        status = taskq__pg_session_skip(session, err);
-    }
-    if (status == TASKQ_OK) {
-        status = taskq__pg_session_end(session, err);
-    } else {
-        taskq__pg_session_rollback(session);
+    if (status != TASKQ_OK) {
+        taskq__pg_session_rollback(in->pg->committer);
     }
     taskq__arena_free(in->arena);
     return status;
+}
+
+/* Of two imports at once the later one goes on, from where the earlier one is; that one must not write any more. */
+static taskq_status begin_ours(importing *in, taskq__pg *pg, taskq_error *err)
+{
+    PGresult *result = NULL;
+    taskq_status status = begin(in, pg, err);
+    if (status == TASKQ_OK) {
+        put(in, TASKQ__PG_SQL_IMPORT_OURS, NULL);
+        status = taskq__pg_session_sync(pg->committer, err);
+    }
+    status = status == TASKQ_OK ? taskq__pg_session_skip(pg->committer, err) : status; /* BEGIN */
+    status = status == TASKQ_OK ? taskq__pg_session_next(pg->committer, &result, err) : status;
+    if (status != TASKQ_OK) {
+        return status;
+    }
+    bool ours = PQntuples(result) == 1 && taskq__pg_result_int(result, 0, 0) == pg->server;
+    PQclear(result);
+    in->sent = 0;
+    status = taskq__pg_session_end(pg->committer, err);
+    return status != TASKQ_OK || ours
+               ? status
+               : taskq__fail(err, TASKQ_EEXISTS, "another import into schema %s goes on from here, so this one ends",
+                             pg->schema);
 }
 
 /* ---- where it stands ------------------------------------------------------------------------------------------------ */
@@ -79,23 +110,17 @@ static taskq__pg_params marks(importing *in)
 }
 
 /* A new import: from now on ids are given out above the highest that comes along. */
-static taskq_status start(taskq__pg *pg, const taskq_stored_whole *whole, int64_t now_ms, taskq_error *err)
+static void put_start(importing *in, const taskq_stored_whole *whole, int64_t now_ms, taskq__pg_params *mark)
 {
-    importing in;
-    taskq_status status = begin(&in, pg, err);
-    if (status == TASKQ_OK) {
-        taskq__pg_params ids, mark = marks(&in);
-        taskq__pg_params_init(&ids, in.arena);
-        taskq__pg_param_int(&ids, whole->last_id);
-        put(&in, TASKQ__PG_SQL_IMPORT_IDS, &ids);
-        add_mark(&mark, MARK, (int64_t)whole->mark);
-        add_mark(&mark, STAGE, TASKQ_STAGE_QUEUES);
-        add_mark(&mark, AFTER_ID, 0);
-        add_mark(&mark, DONE, 0);
-        add_mark(&mark, AT, now_ms);
-        put(&in, TASKQ__PG_SQL_IMPORT_MARK, &mark);
-    }
-    return end(&in, status, err);
+    taskq__pg_params ids;
+    taskq__pg_params_init(&ids, in->arena);
+    taskq__pg_param_int(&ids, whole->last_id);
+    put(in, TASKQ__PG_SQL_IMPORT_IDS, &ids);
+    add_mark(mark, MARK, (int64_t)whole->mark);
+    add_mark(mark, STAGE, TASKQ_STAGE_QUEUES);
+    add_mark(mark, AFTER_ID, 0);
+    add_mark(mark, DONE, 0);
+    add_mark(mark, AT, now_ms);
 }
 
 typedef struct standing {
@@ -104,17 +129,17 @@ typedef struct standing {
     int64_t stage, after_id, now_ms;
 } standing;
 
-static taskq_status read_standing(taskq__pg *pg, standing *out, taskq_error *err)
+static taskq_status read_standing(taskq__pg_session *session, standing *out, taskq_error *err)
 {
     PGresult *result = NULL;
-    taskq_status status = taskq__pg_session_ready(pg->committer, err);
+    taskq_status status = taskq__pg_session_ready(session, err);
     if (status != TASKQ_OK) {
         return status;
     }
-    taskq__pg_session_send(pg->committer, TASKQ__PG_SQL_IMPORT_STANDING, NULL);
-    status = taskq__pg_session_sync(pg->committer, err);
+    taskq__pg_session_send(session, TASKQ__PG_SQL_IMPORT_STANDING, NULL);
+    status = taskq__pg_session_sync(session, err);
     if (status == TASKQ_OK) {
-        status = taskq__pg_session_next(pg->committer, &result, err);
+        status = taskq__pg_session_next(session, &result, err);
     }
     if (status != TASKQ_OK) {
         return status;
@@ -129,7 +154,7 @@ static taskq_status read_standing(taskq__pg *pg, standing *out, taskq_error *err
     out->used = taskq__pg_result_int(result, 0, USED) != 0;
     out->now_ms = taskq__pg_result_int(result, 0, NOW);
     PQclear(result);
-    return taskq__pg_session_end(pg->committer, err);
+    return taskq__pg_session_end(session, err);
 }
 
 /* A server that was there when the import began knows nothing of it. */
@@ -143,50 +168,82 @@ static taskq_status check_used(const taskq__pg *pg, const standing *now, taskq_e
                              pg->schema);
 }
 
-taskq_status taskq__pg_import_look(taskq__pg *pg, taskq_error *err)
+taskq_status taskq__pg_import_look(taskq__pg_session *session, bool *half, taskq_error *err)
 {
     standing now = {0};
-    taskq_status status = read_standing(pg, &now, err);
-    pg->half_imported = status == TASKQ_OK && now.begun && now.stage != TASKQ_STAGE_DONE;
+    taskq_status status = read_standing(session, &now, err);
+    if (status == TASKQ_OK) {
+        *half = now.begun && now.stage != TASKQ_STAGE_DONE;
+    }
     return status;
 }
 
-taskq_status taskq__pg_whole(const taskq__pg *pg, taskq_error *err)
+taskq_status taskq__pg_import_whole(bool half, const char *schema, taskq_error *err)
 {
-    return !pg->half_imported
+    return !half
                ? TASKQ_OK
                : taskq__fail(err, TASKQ_ESTORE,
                              "the import into schema %s is not complete: go on with it (taskq-server --import), or drop "
                              "the schema",
-                             pg->schema);
+                             schema);
+}
+
+taskq_status taskq__pg_whole(const taskq__pg *pg, taskq_error *err)
+{
+    return taskq__pg_import_whole(pg->half_imported, pg->schema, err);
+}
+
+static taskq_status check_empty(const taskq__pg *pg, const standing *now, const taskq_stored_whole *whole,
+                                taskq_error *err)
+{
+    if (!now->begun && now->has_jobs) {
+        return taskq__fail(err, TASKQ_EEXISTS,
+                           "schema %s has jobs of its own: import into an empty one, see --db-schema", pg->schema);
+    }
+    if (now->begun && now->mark != whole->mark) {
+        return taskq__fail(err, TASKQ_EEXISTS,
+                           "schema %s holds the import of another store, or that store was used since the import began: "
+                           "import into an empty one, see --db-schema",
+                           pg->schema);
+    }
+    return check_used(pg, now, err);
+}
+
+/* Who comes is alone at it for one transaction: what it finds is what it goes on from. */
+static taskq_status take_over(importing *in, const taskq_stored_whole *whole, standing *now, taskq_error *err)
+{
+    taskq__pg *pg = in->pg;
+    put(in, TASKQ__PG_SQL_IMPORT_LOCK, NULL);
+    taskq__pg_params mark = marks(in);
+    add_mark(&mark, OWNER, pg->server);
+    put(in, TASKQ__PG_SQL_IMPORT_MARK, &mark);
+    taskq_status status = settle(in, err);
+    if (status == TASKQ_EBUSY) {
+        return taskq__fail(err, status, "another import into schema %s is at work", pg->schema);
+    }
+    status = status == TASKQ_OK ? read_standing(pg->committer, now, err) : status;
+    status = status == TASKQ_OK ? check_empty(pg, now, whole, err) : status;
+    if (status == TASKQ_OK && !now->begun) {
+        mark = marks(in);
+        put_start(in, whole, now->now_ms, &mark);
+        put(in, TASKQ__PG_SQL_IMPORT_MARK, &mark);
+    }
+    return status;
 }
 
 taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole, taskq_stage *stage, int64_t *after_id,
                                     uint64_t *done, taskq_error *err)
 {
     taskq__pg *pg = self;
+    importing in;
     standing now = {0};
-    taskq_status status = read_standing(pg, &now, err);
+    taskq_status status = taskq__pg_session_ready(pg->committer, err);
+    status = status == TASKQ_OK ? taskq__pg_rights_check(pg->committer, pg->schema, TASKQ__PG_TO_IMPORT, err) : status;
+    status = status == TASKQ_OK ? begin(&in, pg, err) : status;
     if (status != TASKQ_OK) {
         return status;
     }
-    if (!now.begun && now.has_jobs) {
-        return taskq__fail(err, TASKQ_EEXISTS,
-                           "schema %s has jobs of its own: import into an empty one, see --db-schema", pg->schema);
-    }
-    if (now.begun && now.mark != whole->mark) {
-        return taskq__fail(err, TASKQ_EEXISTS,
-                           "schema %s holds the import of another store, or that store was used since the import began: "
-                           "import into an empty one, see --db-schema",
-                           pg->schema);
-    }
-    status = check_used(pg, &now, err);
-    if (status != TASKQ_OK) {
-        return status;
-    }
-    if (!now.begun) {
-        status = start(pg, whole, now.now_ms, err);
-    }
+    status = end(&in, take_over(&in, whole, &now, err), err);
     if (status == TASKQ_OK) {
         pg->half_imported = now.stage != TASKQ_STAGE_DONE;
         *stage = (taskq_stage)now.stage;
@@ -201,12 +258,12 @@ taskq_status taskq__pg_import_stage(void *self, taskq_stage next, taskq_error *e
     taskq__pg *pg = self;
     importing in;
     standing now = {0};
-    taskq_status status = read_standing(pg, &now, err);
+    taskq_status status = read_standing(pg->committer, &now, err);
     status = status == TASKQ_OK ? check_used(pg, &now, err) : status;
     if (status != TASKQ_OK) {
         return status;
     }
-    status = begin(&in, pg, err);
+    status = begin_ours(&in, pg, err);
     if (status == TASKQ_OK) {
         taskq__pg_params mark = marks(&in);
         add_mark(&mark, STAGE, next);
@@ -380,7 +437,7 @@ static void send_keys(importing *in, const taskq_stored_page *page)
 taskq_status taskq__pg_import_page(void *self, const taskq_stored_page *page, taskq_error *err)
 {
     importing in;
-    taskq_status status = begin(&in, self, err);
+    taskq_status status = begin_ours(&in, self, err);
     if (status == TASKQ_OK) {
         switch (page->stage) {
         case TASKQ_STAGE_QUEUES: send_queues(&in, page); break;

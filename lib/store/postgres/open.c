@@ -11,6 +11,7 @@
 #include "core/sized.h"
 #include "store/postgres/floors.h"
 #include "store/postgres/notify.h"
+#include "store/postgres/rights.h"
 
 #include <string.h>
 
@@ -81,7 +82,8 @@ static taskq_status connect_all(taskq__pg *pg, uint32_t readers, taskq_error *er
     taskq_status status = taskq__pg_session_make(&commits, &pg->committer, err);
     status = status == TASKQ_OK ? taskq__pg_session_ready(pg->committer, err) : status;
     status = status == TASKQ_OK ? taskq__pg_schema_ready(pg->committer, pg->schema, true, err) : status;
-    status = status == TASKQ_OK ? taskq__pg_import_look(pg, err) : status;
+    status = status == TASKQ_OK ? taskq__pg_rights_check(pg->committer, pg->schema, TASKQ__PG_TO_SERVE, err) : status;
+    status = status == TASKQ_OK ? taskq__pg_import_look(pg->committer, &pg->half_imported, err) : status;
     status = status == TASKQ_OK ? taskq__pg_pool_make(pg, readers, &pg->readers, err) : status;
     if (status == TASKQ_OK && !pg->pooled) {
         status = taskq__pg_notifier_make(pg, &pg->notifier, err);

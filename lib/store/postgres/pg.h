@@ -72,7 +72,9 @@ int taskq__pg_wake_fd(void *self);
 taskq_status taskq__pg_wake_read(void *self, taskq_ready *out, uint32_t max, uint32_t *out_count, taskq_error *err);
 taskq_status taskq__pg_announce(void *self, const taskq_ready *ready, uint32_t count, taskq_error *err);
 uint32_t taskq__pg_figures(void *self, taskq_figure *out, uint32_t max);
-taskq_status taskq__pg_import_look(taskq__pg *pg, taskq_error *err); /* at the opening: is it half imported? */
+/* At the opening: is it half imported? And what is then said of it, ESTORE. */
+taskq_status taskq__pg_import_look(taskq__pg_session *session, bool *half, taskq_error *err);
+taskq_status taskq__pg_import_whole(bool half, const char *schema, taskq_error *err);
 taskq_status taskq__pg_whole(const taskq__pg *pg, taskq_error *err); /* ESTORE: half imported */
 taskq_status taskq__pg_import_begin(void *self, const taskq_stored_whole *whole, taskq_stage *stage, int64_t *after_id,
                                     uint64_t *done, taskq_error *err);

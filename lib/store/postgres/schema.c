@@ -8,6 +8,7 @@
 
 #include "core/buf.h"
 #include "core/fail.h"
+#include "store/postgres/rights.h"
 #include "store/postgres/session_inner.h"
 
 #include <ctype.h>
@@ -64,26 +65,6 @@ static void add_version(taskq__buf *out, const char *schema, int version)
     taskq__buf_add_format(out, "UPDATE \"%s\".meta SET value = %d WHERE name = 'schema'", schema, version);
 }
 
-static void add_grants(taskq__buf *out, const char *schema)
-{
-    static const char *const grants[] = {
-        "GRANT USAGE ON SCHEMA \"%s\" TO taskq_server;\n",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \"%s\" TO taskq_server;\n",
-        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA \"%s\" TO taskq_server;\n",
-        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA \"%s\" TO taskq_server;\n",
-    };
-    taskq__buf_add_string(out, "-- What the servers' own role needs, where it is not the one that ran the above:\n");
-    for (size_t i = 0; i < sizeof(grants) / sizeof(grants[0]); i++) {
-        taskq__buf_add_string(out, "-- ");
-        const char *place = strstr(grants[i], "%s");
-        taskq__buf_add(out, grants[i], (size_t)(place - grants[i]));
-        taskq__buf_add_string(out, schema);
-        taskq__buf_add_string(out, place + 2);
-    }
-    taskq__buf_add_string(out, "-- and, so that it can name who holds an old snapshot:\n"
-                               "-- GRANT pg_read_all_stats TO taskq_server;\n");
-}
-
 static void add_migrations(taskq__buf *out, const char *schema, int from)
 {
     taskq__buf_add_format(out, "-- taskq: schema \"%s\" from version %d (0: nothing there) to %d\nBEGIN;\n", schema,
@@ -104,7 +85,7 @@ static void add_migrations(taskq__buf *out, const char *schema, int from)
         taskq__buf_add_string(out, ";\n");
     }
     taskq__buf_add_string(out, "COMMIT;\n");
-    add_grants(out, schema);
+    taskq__pg_rights_print(out, schema);
 }
 
 taskq_status taskq_postgres_schema(const char *schema, int from, char *buffer, size_t buffer_bytes, size_t *needed,

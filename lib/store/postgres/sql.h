@@ -36,6 +36,8 @@ typedef enum taskq__pg_sql {
 
     /* sql_import.c: taking over another store */
     TASKQ__PG_SQL_IMPORT_STANDING = TASKQ__PG_SQL_OF_IMPORT,
+    TASKQ__PG_SQL_IMPORT_LOCK,
+    TASKQ__PG_SQL_IMPORT_OURS,
     TASKQ__PG_SQL_IMPORT_IDS,
     TASKQ__PG_SQL_IMPORT_MARK,
     TASKQ__PG_SQL_IMPORT_DONE,

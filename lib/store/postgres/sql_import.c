@@ -12,6 +12,8 @@ const taskq__pg_sql_text taskq__pg_sql_import[TASKQ__PG_SQL_OF_COMMIT - TASKQ__P
                            "(SELECT value FROM @meta WHERE name = 'import_done'), "
                            "EXISTS (SELECT FROM @batches WHERE at >= (SELECT value FROM @meta WHERE name = 'import_at')), "
                            "@now_ms()"},
+    AT(IMPORT_LOCK) = {"import_lock", "SELECT pg_advisory_xact_lock(hashtextextended('taskq import @', 0))"},
+    AT(IMPORT_OURS) = {"import_ours", "SELECT value FROM @meta WHERE name = 'import_owner' FOR UPDATE"},
     AT(IMPORT_IDS) = {"import_ids", "SELECT setval('@job_ids', greatest($1::bigint, 1), $1::bigint > 0)"},
     AT(IMPORT_MARK) = {"import_mark", "INSERT INTO @meta (name, value) SELECT * FROM unnest($1::text[], $2::bigint[]) "
                                       "ON CONFLICT (name) DO UPDATE SET value = excluded.value"},
