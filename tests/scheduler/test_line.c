@@ -275,6 +275,17 @@ START_TEST(a_store_that_stays_busy_is_not_asked_for_ever)
 }
 END_TEST
 
+/* From the from-th commit after this on; 0: the one that is held at the gate. */
+static void fail_commits(uint64_t from, uint32_t times, taskq_status status, bool lost)
+{
+    pthread_mutex_lock(&fx.wrapped.lock);
+    fx.wrapped.fail_from = fx.wrapped.asked + from;
+    fx.wrapped.fail_times = times;
+    fx.wrapped.fail_status = status;
+    fx.wrapped.fail_lost = lost;
+    pthread_mutex_unlock(&fx.wrapped.lock);
+}
+
 START_TEST(every_caller_of_a_failed_transaction_is_told)
 {
     const taskq_status statuses[] = {TASKQ_EUNAVAIL, TASKQ_EUNKNOWN, TASKQ_ESTORE};
@@ -282,12 +293,7 @@ START_TEST(every_caller_of_a_failed_transaction_is_told)
         for (int s = 0; s < 3; s++) {
             caller ones[4] = {enqueuer(), enqueuer(), enqueuer(), enqueuer()};
             line_up(ones, 4);
-            pthread_mutex_lock(&fx.wrapped.lock);
-            fx.wrapped.fail_from = fx.wrapped.asked + 1;
-            fx.wrapped.fail_times = 1;
-            fx.wrapped.fail_status = statuses[s];
-            fx.wrapped.fail_lost = lost;
-            pthread_mutex_unlock(&fx.wrapped.lock);
+            fail_commits(1, 1, statuses[s], lost);
             let_go(ones, 4);
             ck_assert_int_eq(ones[0].status, TASKQ_OK);
             for (int i = 1; i < 4; i++) {
@@ -295,6 +301,39 @@ START_TEST(every_caller_of_a_failed_transaction_is_told)
             }
         }
     }
+}
+END_TEST
+
+/* They would wait as long again, and the next ones twice. */
+START_TEST(who_stands_behind_a_commit_that_took_long_and_failed_is_told_so_untried)
+{
+    const struct timespec long_enough = {2, 100000000};
+    caller ones[3] = {enqueuer(), enqueuer(), enqueuer()};
+    line_up(ones, 3);
+    fail_commits(0, 1, TASKQ_EUNKNOWN, false);
+    (void)nanosleep(&long_enough, NULL);
+    let_go(ones, 3);
+    ck_assert_int_eq(ones[0].status, TASKQ_EUNKNOWN);
+    ck_assert_int_eq(ones[1].status, TASKQ_EUNAVAIL);
+    ck_assert_int_eq(ones[2].status, TASKQ_EUNAVAIL);
+    ck_assert_uint_eq(wrapped_store_asked(&fx.wrapped), 1);
+    (void)enqueue("default", "t");
+}
+END_TEST
+
+START_TEST(in_a_shared_store_one_call_that_stays_busy_does_not_stop_the_others)
+{
+    enum { TRIES = 6 };
+    fixture_teardown();
+    fixture_setup_shared();
+    caller ones[3] = {enqueuer(), enqueuer(), enqueuer()};
+    line_up(ones, 3);
+    fail_commits(1, 2 * TRIES, TASKQ_EBUSY, false); /* the two together, then the first of them alone */
+    let_go(ones, 3);
+    fx.shared = false;
+    ck_assert_int_eq(ones[0].status, TASKQ_OK);
+    ck_assert_int_eq(ones[1].status, TASKQ_EBUSY);
+    ck_assert_int_eq(ones[2].status, TASKQ_OK);
 }
 END_TEST
 
@@ -398,5 +437,7 @@ TASKQ_TESTS_WITH(fixture_setup, fixture_teardown, what_waits_meanwhile_is_one_tr
                  a_walk_travels_alone, a_culprit_alone_is_told_in_every_position,
                  where_nobody_can_tell_the_culprit_each_call_is_tried_alone, a_busy_store_is_asked_again,
                  a_store_that_stays_busy_is_not_asked_for_ever, every_caller_of_a_failed_transaction_is_told,
+                 who_stands_behind_a_commit_that_took_long_and_failed_is_told_so_untried,
+                 in_a_shared_store_one_call_that_stays_busy_does_not_stop_the_others,
                  an_enqueue_whose_answer_was_lost_is_repeated_with_its_key, a_report_whose_answer_was_lost_is_repeated,
                  shutting_under_load_loses_nothing_that_was_acknowledged, closing_waits_for_the_claims_that_it_ends)
