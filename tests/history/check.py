@@ -108,12 +108,19 @@ class Check:
                 if begin < end and one != other:
                     self.note("keys", f"lived beside job {one} under the key {key}", other)
 
+    def made_within(self, job):
+        """Seconds, from its created_at; FAR where no answer says so."""
+        payload = job.get("payload")
+        group = self.evidence.enqueues.get(payload.get("tag")) if isinstance(payload, dict) else None
+        answered = [one.t1 for one in group.requests if one.outcome == "ok"] if group else []
+        return min(answered) - group.requests[0].t0 if answered else FAR
+
     def check_times(self, key, ids):
-        """By the database's own times, for those that were never retried."""
+        """By the database's own times, for those that were never retried. A job is there from its commit on, which its request waited for:
+        created_at is read before."""
         retried = {job_id for job_id, requests in self.evidence.retries.items() if any(one.outcome != "refused" for one in requests)}
-        times = [(moment(job["created_at"]), moment(job["finished_at"]) if job.get("finished_at") else FAR, job["id"])
-                 for job in (self.evidence.final[job_id] for job_id in ids if job_id not in retried)]
-        times.sort()
+        times = sorted((moment(job["created_at"]) + self.made_within(job), moment(job["finished_at"]) if job.get("finished_at") else FAR, job["id"])
+                       for job in (self.evidence.final[job_id] for job_id in ids if job_id not in retried))
         for (_, end, one), (begin, _, other) in zip(times, times[1:]):
             if begin + KEY_SLACK < end:
                 self.note("keys", f"was made while job {one} lived under the key {key}", other)

@@ -2,7 +2,7 @@
 """Histories that look suspicious and are right: the checker lets them pass."""
 import unittest
 
-from story import Story, done_once, done_row
+from story import Story, at, done_once, done_row
 
 
 class RightHistories(unittest.TestCase):
@@ -180,6 +180,17 @@ class RightHistories(unittest.TestCase):
         self.end(rows=[self.story.attempt("w1", "succeeded", 1, over=over)])
         self.story.lines[-1]["answer"]["job"]["finished_at"] = self.story.attempt("w1", "x", 1, over=over)["finished_at"]
         self.story.final(2, 3, "succeeded", [done_row(self.story, "w2")], 1, "w2", result={"tag": "r2"})
+        self.expect_nothing()
+
+    def test_a_unique_key_that_was_free_again_when_a_slow_request_took_it(self):
+        begin = self.story.made_at[1] = self.story.t
+        self.story.enqueue("e2", 2, unique_key="k")
+        self.story.operate("cancel", 2, 2, "canceled")
+        over = at(self.story.t)
+        self.story.enqueue("e1", 1, unique_key="k")
+        self.story.lines[-1]["t0"] = begin
+        self.story.final(1, 1, "queued")
+        self.story.final(2, 2, "canceled", finished_at=over)
         self.expect_nothing()
 
     def test_a_release_that_does_not_count(self):
