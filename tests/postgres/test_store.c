@@ -86,6 +86,32 @@ START_TEST(a_check_tells_and_changes_nothing)
 }
 END_TEST
 
+/* Of that number, the column's comment tells that name. */
+static void ck_told(const char *table, const char *column, int number, const char *name)
+{
+    char word[32];
+    (void)snprintf(word, sizeof(word), "%s", name);
+    for (char *at = word; *at != '\0'; at++) {
+        *at = *at == '_' ? ' ' : *at;
+    }
+    ck_assert_msg(place_number("SELECT count(*) FROM pg_attribute WHERE attrelid = '@%s'::regclass AND attname = '%s' "
+                               "AND col_description(attrelid, attnum) ~ '(^|, )%d %s[,.]'",
+                               table, column, number, word) == 1,
+                  "%s.%s: %d %s", table, column, number, word);
+}
+
+START_TEST(the_tables_say_what_their_numbers_are)
+{
+    taskq_store_close(place_open());
+    for (int state = 1; state < TASKQ_STATE_COUNT; state++) {
+        ck_told("jobs", "state", state, taskq_state_name((taskq_state)state));
+    }
+    for (int outcome = TASKQ_OUTCOME_SUCCEEDED; outcome <= TASKQ_OUTCOME_CANCELED; outcome++) {
+        ck_told("attempts", "outcome", outcome, taskq_outcome_name((taskq_outcome)outcome));
+    }
+}
+END_TEST
+
 START_TEST(names_that_are_no_schemas_are_refused)
 {
     const char *wrong[] = {
@@ -211,6 +237,7 @@ END_TEST
 
 TASKQ_TESTS_WITH(place_setup, place_teardown, stores_that_open_at_once_migrate_once,
                  a_newer_schema_is_refused_and_left_alone, tables_of_somebody_else_are_left_alone,
-                 a_check_tells_and_changes_nothing, names_that_are_no_schemas_are_refused,
-                 eight_threads_read_over_four_connections, reads_and_commits_survive_the_loss_of_their_connections,
+                 a_check_tells_and_changes_nothing, the_tables_say_what_their_numbers_are,
+                 names_that_are_no_schemas_are_refused, eight_threads_read_over_four_connections,
+                 reads_and_commits_survive_the_loss_of_their_connections,
                  old_batches_and_appended_counters_are_tidied_up)

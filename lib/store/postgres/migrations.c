@@ -23,15 +23,15 @@ static const char *const migration_1[] = {
     "    run_at bigint NOT NULL,\n"
     "    updated_at bigint NOT NULL,\n"
     "    started_at bigint,\n"
-    "    done_at bigint,\n"   /* finished: succeeded or canceled */
-    "    failed_at bigint,\n" /* finished: failed */
+    "    done_at bigint,\n"
+    "    failed_at bigint,\n"
     "    lease_due bigint,\n"
     "    timeout_due bigint,\n"
-    "    expires_at bigint,\n"  /* the earlier of the two, while it runs */
-    "    run_due bigint,\n"     /* run_at, while it waits for it */
-    "    backoff_due bigint,\n" /* the same, of a backoff */
-    "    result_of bigint,\n"   /* version of the attempt that has the result */
-    "    error_of bigint,\n"    /* and the error that is shown */
+    "    expires_at bigint,\n"
+    "    run_due bigint,\n"
+    "    backoff_due bigint,\n"
+    "    result_of bigint,\n"
+    "    error_of bigint,\n"
     "    timeout_ms bigint NOT NULL,\n"
     "    lease_ms bigint NOT NULL,\n"
     "    backoff_base_ms bigint NOT NULL,\n"
@@ -41,17 +41,17 @@ static const char *const migration_1[] = {
     "    priority integer NOT NULL,\n"
     "    attempt integer NOT NULL,\n"
     "    max_attempts integer NOT NULL,\n"
-    "    extras integer NOT NULL DEFAULT 0,\n" /* which side tables have rows of it */
+    "    extras integer NOT NULL DEFAULT 0,\n"
     "    state smallint NOT NULL,\n"
-    "    claimable boolean NOT NULL,\n" /* stands in the ready indexes */
+    "    claimable boolean NOT NULL,\n"
     "    cancel_requested boolean NOT NULL DEFAULT false,\n"
     "    queue text COLLATE \"C\" NOT NULL,\n"
     "    type text COLLATE \"C\" NOT NULL,\n"
     "    batch text COLLATE \"C\",\n"
     "    unique_key text COLLATE \"C\",\n"
-    "    live_key text COLLATE \"C\",\n" /* the same until the job has ended */
+    "    live_key text COLLATE \"C\",\n"
     "    worker text COLLATE \"C\",\n"
-    "    poll text COLLATE \"C\"\n" /* of the claim that has the lease */
+    "    poll text COLLATE \"C\"\n"
     ") WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,\n"
     "    autovacuum_analyze_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 0)",
     /* All ascending, the priority negated: what comes after a key is one range then. */
@@ -69,7 +69,7 @@ static const char *const migration_1[] = {
     "CREATE TABLE @payloads (\n"
     "    id bigint PRIMARY KEY,\n"
     "    created_at bigint NOT NULL,\n"
-    "    tags text,\n" /* names, a space between */
+    "    tags text,\n"
     "    traceparent text,\n"
     "    payload text NOT NULL\n"
     ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0)",
@@ -82,8 +82,8 @@ static const char *const migration_1[] = {
     "    worker text COLLATE \"C\",\n"
     "    started_at bigint,\n"
     "    finished_at bigint NOT NULL,\n"
-    "    digest bigint,\n" /* of the report that ended it; NULL: none did */
-    "    text text,\n"     /* result or error */
+    "    digest bigint,\n"
+    "    text text,\n"
     "    PRIMARY KEY (job_id, version)\n"
     ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0)",
     "CREATE TABLE @progress (id bigint PRIMARY KEY, progress text NOT NULL)\n"
@@ -107,17 +107,57 @@ static const char *const migration_1[] = {
     "    key text COLLATE \"C\" PRIMARY KEY,\n"
     "    digest bigint NOT NULL,\n"
     "    expires_at bigint NOT NULL,\n"
-    "    jobs bytea NOT NULL\n" /* eight bytes a job: id * 2 + made */
+    "    jobs bytea NOT NULL\n"
     ") WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0)",
     "CREATE INDEX keys_expires ON @keys (expires_at)",
     /* One row a batch that was committed, for as long as anybody may ask whether it was. */
     "CREATE TABLE @batches (\n"
-    "    server bigint NOT NULL,\n" /* drawn when a store is opened */
+    "    server bigint NOT NULL,\n"
     "    number bigint NOT NULL,\n"
     "    at bigint NOT NULL,\n"
     "    PRIMARY KEY (server, number)\n"
     ") WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0)",
     "CREATE INDEX batches_at ON @batches (at)",
+    /* For whoever reads the tables with SQL. */
+    "COMMENT ON TABLE @jobs IS 'Every job: where it stands. Times are milliseconds since 1970, UTC, by this database''s clock.'",
+    "COMMENT ON COLUMN @jobs.version IS 'Grows with every move; a report names the one that its lease has.'",
+    "COMMENT ON COLUMN @jobs.run_at IS 'When it is due: from then on it may be claimed.'",
+    "COMMENT ON COLUMN @jobs.started_at IS 'When the attempt that runs or ran last began.'",
+    "COMMENT ON COLUMN @jobs.done_at IS 'When it ended, succeeded or canceled.'",
+    "COMMENT ON COLUMN @jobs.failed_at IS 'When it ended, failed.'",
+    "COMMENT ON COLUMN @jobs.lease_due IS 'When its lease ends unless its worker is heard of.'",
+    "COMMENT ON COLUMN @jobs.timeout_due IS 'When its attempt has lasted for timeout_ms.'",
+    "COMMENT ON COLUMN @jobs.expires_at IS 'The earlier of lease_due and timeout_due, while it is running.'",
+    "COMMENT ON COLUMN @jobs.run_due IS 'run_at, while it is scheduled and waits for that.'",
+    "COMMENT ON COLUMN @jobs.backoff_due IS 'run_at, while it is scheduled and waits after a failed attempt.'",
+    "COMMENT ON COLUMN @jobs.result_of IS 'Of attempts, the version of the one that has its result.'",
+    "COMMENT ON COLUMN @jobs.error_of IS 'Of attempts, the version of the one that has the error that is shown.'",
+    "COMMENT ON COLUMN @jobs.priority IS 'The higher, the earlier.'",
+    "COMMENT ON COLUMN @jobs.attempt IS 'The one that runs or ran last, from 1; 0: none yet.'",
+    "COMMENT ON COLUMN @jobs.extras IS 'Bits: 1 it has a row in progress, 2 rows in logs, 4 rows in attempts.'",
+    "COMMENT ON COLUMN @jobs.state IS '1 queued, 2 scheduled, 3 blocked, 4 running, 5 succeeded, 6 failed, 7 canceled.'",
+    "COMMENT ON COLUMN @jobs.claimable IS 'state = 1: it stands in the indexes that claims read.'",
+    "COMMENT ON COLUMN @jobs.live_key IS 'unique_key, until the job has ended.'",
+    "COMMENT ON COLUMN @jobs.worker IS 'Who has it, or had it last.'",
+    "COMMENT ON COLUMN @jobs.poll IS 'Of the claim that its lease began with, the name that the client gave it.'",
+    "COMMENT ON TABLE @payloads IS 'What a job was made with, one row each.'",
+    "COMMENT ON COLUMN @payloads.tags IS 'Names, a space between.'",
+    "COMMENT ON COLUMN @payloads.payload IS 'JSON, as it was given.'",
+    "COMMENT ON TABLE @attempts IS 'Each attempt that has ended.'",
+    "COMMENT ON COLUMN @attempts.version IS 'Of the job, during this attempt.'",
+    "COMMENT ON COLUMN @attempts.outcome IS '1 succeeded, 2 failed, 3 timed out, 4 lost, 5 released, 6 canceled.'",
+    "COMMENT ON COLUMN @attempts.digest IS 'Of the report that ended it; NULL: none did.'",
+    "COMMENT ON COLUMN @attempts.text IS 'JSON: the result where it succeeded, else the error.'",
+    "COMMENT ON TABLE @progress IS 'The last progress that was reported, JSON.'",
+    "COMMENT ON TABLE @logs IS 'What workers logged, in pieces.'",
+    "COMMENT ON COLUMN @logs.end_at IS 'Where the piece ends, in bytes from the first one ever.'",
+    "COMMENT ON TABLE @counters IS 'How many jobs a queue has in each state: the sum of n.'",
+    "COMMENT ON TABLE @keys IS 'Idempotency keys.'",
+    "COMMENT ON COLUMN @keys.digest IS 'Of the request that first had it.'",
+    "COMMENT ON COLUMN @keys.jobs IS 'The answer: for each job eight bytes, its id times 2, plus 1 where it was new.'",
+    "COMMENT ON TABLE @batches IS 'What servers committed of late, so that a COMMIT without an answer can be asked for.'",
+    "COMMENT ON COLUMN @batches.server IS 'A number that a server draws when it starts.'",
+    "COMMENT ON TABLE @meta IS 'The version of this schema, and where an import stands.'",
     "INSERT INTO @meta (name, value) VALUES ('schema', 1)",
     NULL,
 };
