@@ -186,6 +186,27 @@ START_TEST(behind_a_pooler_settings_end_with_the_transaction)
 }
 END_TEST
 
+START_TEST(what_a_pooler_does_to_prepared_statements_is_told)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "PREPARE taskq_%s AS SELECT 1", taskq__pg_sql_at(TASKQ__PG_SQL_PING)->name);
+    ck_ok(try_text(text)); /* another client's, on the same connection of the pooler's */
+    taskq__pg_session_send(session, TASKQ__PG_SQL_PING, NULL);
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    ck_assert_int_ne(taskq__pg_session_end(session, &place.err), TASKQ_OK);
+    ck_assert_msg(strstr(place.err.text, "--db-pooled is missing") != NULL, "%s", place.err.text);
+    ck_ok(taskq__pg_session_ready(session, &place.err));
+    taskq__pg_session_send(session, TASKQ__PG_SQL_PING, NULL);
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    ck_ok(taskq__pg_session_end(session, &place.err));
+    ck_ok(try_text("DEALLOCATE ALL")); /* and this one's are on another connection of it */
+    taskq__pg_session_send(session, TASKQ__PG_SQL_PING, NULL);
+    ck_ok(taskq__pg_session_sync(session, &place.err));
+    ck_assert_int_ne(taskq__pg_session_end(session, &place.err), TASKQ_OK);
+    ck_assert_msg(strstr(place.err.text, "--db-pooled is missing") != NULL, "%s", place.err.text);
+}
+END_TEST
+
 START_TEST(a_host_gets_its_connection_back_as_it_was)
 {
     taskq__pg_session *adopted = NULL;
@@ -222,5 +243,5 @@ TASKQ_TESTS_WITH(setup, teardown, columns_of_values_arrive_as_they_were_given,
                  a_connection_that_the_server_ended_is_made_again,
                  a_connection_lost_in_the_middle_is_unavailable_and_closed,
                  a_server_that_is_silent_holds_nobody_longer_than_said,
-                 behind_a_pooler_settings_end_with_the_transaction, a_host_gets_its_connection_back_as_it_was,
-                 failures_are_told_apart_by_whether_trying_again_helps)
+                 behind_a_pooler_settings_end_with_the_transaction, what_a_pooler_does_to_prepared_statements_is_told,
+                 a_host_gets_its_connection_back_as_it_was, failures_are_told_apart_by_whether_trying_again_helps)

@@ -36,6 +36,9 @@ static const char *hint_for(const char *sqlstate)
     if (strcmp(sqlstate, "42501") == 0) {
         return " (the role has not been granted all that --print-schema prints)";
     }
+    if (strcmp(sqlstate, "42P05") == 0 || strcmp(sqlstate, "26000") == 0) {
+        return " (does a pooler in transaction mode stand between? then --db-pooled is missing)";
+    }
     return "";
 }
 

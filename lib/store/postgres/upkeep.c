@@ -12,7 +12,7 @@
 
 enum {
     TIDY_EVERY_MS = 1000,
-    UPKEEP_MS = 2000, /* at most */
+    UPKEEP_MS = 2000,  /* at most */
     SHARE = 20,        /* of the time: at most one part in so many */
     FOLD_ROWS = 10000, /* in one go */
     FORGET_ROWS = 5000,
