@@ -25,20 +25,36 @@ static bool is_postgres(const options *opts)
     return strncmp(db, "postgresql://", 13) == 0 || strncmp(db, "postgres://", 11) == 0 || (word > 0 && db[word] == '=');
 }
 
+/* An address of something that is no store of ours, POSTGRESQL:// too: as a file's name it would be a new and empty store. */
+static bool is_other_address(const options *opts)
+{
+    const char *db = options_string(opts, "db"), *mark = strstr(db, "://");
+    return !is_postgres(opts) && mark != NULL && memchr(db, '/', (size_t)(mark - db)) == NULL;
+}
+
 bool store_options_fit(const options *opts)
 {
     const char *wrong = NULL;
+    bool prints = options_switch(opts, "print-schema");
 #ifndef TASKQ_WITH_POSTGRES
-    if (is_postgres(opts) || options_switch(opts, "print-schema")) {
+    if (is_postgres(opts) || prints) {
         wrong = "--db: this build has no PostgreSQL store; name an SQLite file";
     }
 #endif
-    if (!is_postgres(opts) && options_string(opts, "import") != NULL) {
+    if (is_other_address(opts)) {
+        wrong =
+            "--db: of addresses there are postgresql:// and postgres://, in small letters; a file whose name has :// in it is "
+            "written ./...";
+    } else if (!is_postgres(opts) && options_string(opts, "import") != NULL) {
         wrong = "--import: an SQLite file is taken over into PostgreSQL: --db postgresql://... is missing";
     } else if (is_postgres(opts) && options_given(opts, "durability")) {
         wrong = "--durability is SQLite's; PostgreSQL's synchronous_commit says when an answer is on disk";
     } else if (is_postgres(opts) && options_string(opts, "backup-to") != NULL) {
         wrong = "--backup-to: PostgreSQL has tools of its own, such as pg_dump and pg_basebackup";
+    } else if (!is_postgres(opts) && !prints && options_given(opts, "db-schema")) {
+        wrong = "--db-schema is PostgreSQL's; an SQLite file is one store: name another file";
+    } else if (!is_postgres(opts) && !prints && options_switch(opts, "db-pooled")) {
+        wrong = "--db-pooled is PostgreSQL's; nothing stands between the server and an SQLite file";
     }
     if (wrong != NULL) {
         fprintf(stderr, "taskq-server: %s\n", wrong);

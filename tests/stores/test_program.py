@@ -24,6 +24,13 @@ class Program(MoveCase):
         self.assertEqual(0, done.returncode)
         self.assertRegex(done.stdout, f"ok: PostgreSQL .* at 127.0.0.1:{self.postgres.port}, database {self.database}, schema {self.schema}\n")
 
+    def test_a_server_that_starts_before_its_database_says_why_it_ends_and_nothing_else(self):
+        for url, word in (("postgresql://postgres@127.0.0.1:1/x", "refused"), ("service=no-such-service", "no-such-service"),
+                          (self.postgres.url("nowhere"), "nowhere")):
+            done = run("TASKQ_SERVER", "--db", url, "--listen", "127.0.0.1:0")
+            self.assertEqual((1, "", 1), (done.returncode, done.stdout, len(done.stderr.splitlines())), done.stderr)
+            self.assertIn(word, done.stderr)
+
     def test_the_address_may_stand_in_the_environment(self):
         done = run("TASKQ_SERVER", env={"TASKQ_DB": self.url, "TASKQ_DB_SCHEMA": self.schema, "TASKQ_CHECK": "1"})
         self.assertEqual((0, ""), (done.returncode, done.stderr))
@@ -41,6 +48,35 @@ class Program(MoveCase):
             done = run("TASKQ_SERVER", "--db", self.url, "--listen", "127.0.0.1:0", *arguments)
             self.assertIn(done.returncode, (1, 2))
             self.assertIn(word, done.stderr)
+
+    def test_what_is_postgresqls_is_refused_for_sqlite(self):
+        for arguments in (["--db-schema", "foo"], ["--db-pooled"]):
+            for more in ([], ["--check"]):
+                done = run("TASKQ_SERVER", "--db", self.path, *arguments, *more)
+                self.assertEqual((2, ""), (done.returncode, done.stdout))
+                self.assertIn(f"{arguments[0]} is PostgreSQL's", done.stderr)
+        self.assertFalse(self.path.exists())
+        self.assertEqual(0, run("TASKQ_SERVER", "--print-schema", "--db-schema", "foo").returncode)
+
+    def test_an_address_that_is_none_of_ours_is_no_files_name(self):
+        for scheme in ("POSTGRESQL", "Postgres", "postgres-ql", "mysql", "file", " postgresql", ""):
+            done = run("TASKQ_SERVER", "--db", f"{scheme}://me:hidden@127.0.0.1:1/x", "--check")
+            self.assertEqual((2, ""), (done.returncode, done.stdout))
+            self.assertIn("--db: of addresses there are postgresql:// and postgres://", done.stderr)
+            self.assertNotIn("hidden", done.stderr)
+        (self.folder / "a:").mkdir()
+        self.assertEqual(0, run("TASKQ_SERVER", "--db", f"{self.folder}/a://b", "--check").returncode)
+
+    def test_check_names_what_a_role_lacks(self):
+        role = fresh_name("role").replace("-", "_")
+        self.new_server().stop()
+        self.postgres.query(f'CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA "{self.schema}" TO {role}; '
+                            f'GRANT SELECT ON "{self.schema}".meta TO {role}', self.database)
+        self.url = self.postgres.url(self.database, user=role)
+        for done in (self.check(), run("TASKQ_SERVER", "--db", self.url, "--db-schema", self.schema, "--listen", "127.0.0.1:0")):
+            self.assertEqual((1, ""), (done.returncode, done.stdout))
+            self.assertIn("lacks SELECT on jobs", done.stderr)
+            self.assertIn("--print-schema", done.stderr)
 
     def test_a_role_of_lesser_rights_works_in_a_printed_schema(self):
         role = fresh_name("role").replace("-", "_")
