@@ -189,7 +189,8 @@ class RightHistories(unittest.TestCase):
         over = at(self.story.t)
         self.story.enqueue("e1", 1, unique_key="k")
         self.story.lines[-1]["t0"] = begin
-        self.story.final(1, 1, "queued")
+        self.story.operate("cancel", 1, 2, "canceled")
+        self.story.final(1, 2, "canceled")
         self.story.final(2, 2, "canceled", finished_at=over)
         self.expect_nothing()
 
