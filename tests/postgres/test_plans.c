@@ -148,6 +148,11 @@ START_TEST(each_search_uses_the_index_that_was_made_for_it)
         {TASKQ__PG_SQL_WALK_DONE, "jobs_done on"},
         {TASKQ__PG_SQL_WALK_FAILED, "jobs_failed on"},
         {TASKQ__PG_SQL_WALK_KEYS, "keys_expires on"},
+        {TASKQ__PG_SQL_FOLD_COUNTERS, "counters_queue on"},
+        {TASKQ__PG_SQL_FOLD_COUNTERS, "(ROW(queue, state) >= ROW($1, $2))"},
+        {TASKQ__PG_SQL_FOLD_COUNTERS, "Tid Scan on"},
+        {TASKQ__PG_SQL_FORGET_BATCHES, "((server = $1) AND (number < $2) AND (number >= $4))"},
+        {TASKQ__PG_SQL_FORGET_BATCHES, "batches_at on"},
     };
     for (size_t i = 0; i < sizeof(searches) / sizeof(searches[0]); i++) {
         char plan[TEXT_BYTES];

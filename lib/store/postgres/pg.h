@@ -19,6 +19,15 @@ typedef struct taskq__pg_floors taskq__pg_floors;     /* claims: where each read
 typedef struct taskq__pg_notifier taskq__pg_notifier; /* notify.c */
 typedef struct taskq__pg_pool taskq__pg_pool;         /* pool.c */
 
+/* upkeep.c: where it goes on. */
+typedef struct taskq__pg_tidied {
+    char fold_queue[TASKQ_NAME_BYTES_MAX]; /* the pair at which the next look at the counters begins */
+    size_t fold_queue_size;
+    int64_t fold_state;
+    int64_t batches_below;     /* of our own: none is left of those */
+    int64_t others_batches_ms; /* when other servers' were looked for; 0: never yet */
+} taskq__pg_tidied;
+
 typedef struct taskq__pg {
     taskq_allocator allocator;
     taskq_log log;
@@ -34,6 +43,7 @@ typedef struct taskq__pg {
     uint64_t proved; /* the generation of the committer's connection on which a COMMIT was answered; 0: none */
     taskq__pg_floors *floors;
     int64_t tidy_at_ms; /* upkeep.c: not before */
+    taskq__pg_tidied tidied;
     taskq__pg_held held;
 
     taskq__pg_pool *readers;

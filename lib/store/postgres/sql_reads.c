@@ -84,21 +84,29 @@ const taskq__pg_sql_text taskq__pg_sql_reads[TASKQ__PG_SQL_OF_IMPORT] = {
                      "SELECT NOT pg_is_in_recovery() AND NOT current_setting('transaction_read_only')::boolean "
                      "AND has_table_privilege('@jobs', 'INSERT') AND has_table_privilege('@jobs', 'UPDATE')"},
     AT(NOTIFY) = {"notify", "SELECT pg_notify($1::text, $2::text)"},
-    /* Several servers fold side by side: what one has locked the others leave. Few rows are not worth it. */
-    AT(FOLD_COUNTERS) = {"fold_counters",
-                         "WITH picked AS MATERIALIZED (SELECT ctid AS place FROM @counters WHERE queue > '' "
-                         "ORDER BY queue, state LIMIT $1::bigint FOR UPDATE SKIP LOCKED), "
-                         "gone AS (DELETE FROM @counters WHERE (SELECT count(*) FROM picked) > 100 "
-                         "AND ctid = ANY (ARRAY(SELECT place FROM picked)) RETURNING queue, state, n) "
-                         "INSERT INTO @counters (queue, state, n) SELECT queue, state, sum(n)::bigint FROM gone "
-                         "GROUP BY queue, state HAVING sum(n) <> 0"},
-    /* Our own but the last few, and whoever's of an hour ago. */
-    AT(FORGET_BATCHES) = {"forget_batches",
-                          "DELETE FROM @batches WHERE ctid = ANY (ARRAY(SELECT own.ctid FROM "
-                          "(SELECT ctid FROM @batches WHERE server = $1::bigint AND number < $2::bigint "
-                          "ORDER BY server, number LIMIT $3::bigint FOR UPDATE SKIP LOCKED) own UNION ALL "
-                          "SELECT old.ctid FROM (SELECT ctid FROM @batches WHERE at < (SELECT @now_ms()) - 3600000 "
-                          "ORDER BY at LIMIT $3::bigint FOR UPDATE SKIP LOCKED) old))"},
+    /* Of the $3 rows from a place on those that are not alone, where they are $4 at least, and those that count nothing. What is read is
+     * not locked: an idle server writes nothing. Rows are only made and deleted, so where one was read it is, or it is gone; what
+     * another server has locked is left to it. Out: where the next look begins; nothing where this one came to the end. */
+    AT(FOLD_COUNTERS) =
+        {"fold_counters",
+         "WITH seen AS MATERIALIZED (SELECT w.*, count(*) OVER (PARTITION BY queue, state) AS of_pair FROM "
+         "(SELECT ctid AS place, queue, state, n FROM @counters WHERE (queue, state) >= ($1::text, $2::bigint) "
+         "ORDER BY queue, state LIMIT $3::bigint) w), "
+         "picked AS MATERIALIZED (SELECT ctid AS place FROM @counters WHERE ctid = ANY (ARRAY("
+         "SELECT place FROM seen WHERE (of_pair > 1 OR n = 0) AND "
+         "(SELECT count(*) FROM seen WHERE of_pair > 1 OR n = 0) >= $4::bigint)) FOR UPDATE SKIP LOCKED), "
+         "gone AS (DELETE FROM @counters WHERE ctid = ANY (ARRAY(SELECT place FROM picked)) RETURNING queue, state, n), "
+         "kept AS (INSERT INTO @counters (queue, state, n) SELECT queue, state, sum(n)::bigint FROM gone "
+         "GROUP BY queue, state HAVING sum(n) <> 0) "
+         "SELECT queue, state::bigint FROM seen OFFSET $3::bigint - 1"},
+    /* Our own but the last few, from where they begin: before it all is dead rows. And, where it is asked for, whoever's of an hour ago. */
+    AT(FORGET_BATCHES) =
+        {"forget_batches",
+         "DELETE FROM @batches WHERE ctid = ANY (ARRAY(SELECT own.ctid FROM "
+         "(SELECT ctid FROM @batches WHERE server = $1::bigint AND number < $2::bigint AND number >= $4::bigint "
+         "ORDER BY server, number LIMIT $3::bigint FOR UPDATE SKIP LOCKED) own UNION ALL "
+         "SELECT old.ctid FROM (SELECT ctid FROM @batches WHERE $5::bigint <> 0 AND at < (SELECT @now_ms()) - 3600000 "
+         "ORDER BY at LIMIT $3::bigint FOR UPDATE SKIP LOCKED) old))"},
     /* Who keeps what died from transaction $2 on (0: nobody is told) from being cleared away, as far as this role may see; no transaction
      * that is younger than $1 ms. A snapshot does so in its own database alone, but it keeps all that a transaction which writes, in
      * any database, has not ended for: of two with the same number, that one is the cause. VACUUM's snapshot keeps nothing, and the
