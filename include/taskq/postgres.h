@@ -26,7 +26,8 @@ typedef struct taskq_postgres_options {
     const char *conninfo; /**< "postgresql://..." or "host=... dbname=...", as libpq takes it, several hosts too; required */
     const char *
         schema; /**< letters, digits and _, beginning with a letter, 48 at most; made where it is not there; NULL: "taskq" */
-    uint32_t reader_count; /**< connections for reads, 1 to 64; 0: 4. Two more: one commits, one has the notifications */
+    uint32_t reader_count; /**< connections for reads, 1 to 64; 0: 4. Three more: one commits, one has the notifications, one is asked
+                            whether all is well */
     bool pooled; /**< a pooler in transaction mode stands between (pgbouncer): nothing is prepared, notifications are not used, and a
                       job enqueued at another scheduler is found by looking again, about a second later at most */
     taskq_log log; /**< zeroed: nowhere. Lost and regained connections; who holds a snapshot so long that the tables grow */

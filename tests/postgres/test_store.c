@@ -3,6 +3,7 @@
 #include "pgstore.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -205,6 +206,45 @@ START_TEST(eight_threads_read_over_four_connections)
 }
 END_TEST
 
+static atomic_bool has_asked;
+
+/* Again and again: waiting for a lock has an end. */
+static void *count_queues(void *store)
+{
+    while (!atomic_load(&has_asked)) {
+        taskq_error err = TASKQ_ERROR_INIT;
+        taskq_arena *arena = taskq__arena_new(NULL, 0);
+        taskq_counts counts;
+        (void)taskq__store_counts(store, NULL, (taskq_now){0, 0}, arena, &counts, &err);
+        taskq__arena_free(arena);
+    }
+    return NULL;
+}
+
+START_TEST(whether_all_is_well_is_not_asked_behind_reads)
+{
+    enum { READERS = 4 };
+    pthread_t threads[READERS];
+    taskq_store *store = place_open();
+    atomic_store(&has_asked, false);
+    place_run("BEGIN");
+    place_run("LOCK TABLE @queues IN ACCESS EXCLUSIVE MODE");
+    for (int i = 0; i < READERS; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, count_queues, store), 0);
+    }
+    place_await(READERS, "SELECT count(*) FROM pg_locks WHERE relation = '@queues'::regclass AND NOT granted");
+    ck_ok(taskq__store_ping(store, &place.err));
+    ck_assert_int_eq((int)place_number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'taskq ping'"),
+                     1);
+    atomic_store(&has_asked, true);
+    place_run("COMMIT");
+    for (int i = 0; i < READERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    taskq_store_close(store);
+}
+END_TEST
+
 START_TEST(reads_and_commits_survive_the_loss_of_their_connections)
 {
     taskq_store *store = place_open();
@@ -239,5 +279,5 @@ TASKQ_TESTS_WITH(place_setup, place_teardown, stores_that_open_at_once_migrate_o
                  a_newer_schema_is_refused_and_left_alone, tables_of_somebody_else_are_left_alone,
                  a_check_tells_and_changes_nothing, the_tables_say_what_their_numbers_are,
                  names_that_are_no_schemas_are_refused, eight_threads_read_over_four_connections,
-                 reads_and_commits_survive_the_loss_of_their_connections,
+                 whether_all_is_well_is_not_asked_behind_reads, reads_and_commits_survive_the_loss_of_their_connections,
                  old_batches_and_appended_counters_are_tidied_up)

@@ -39,6 +39,7 @@ static void postgres_close(void *self)
     taskq__pg *pg = self;
     taskq__pg_notifier_free(pg->notifier);
     taskq__pg_pool_free(pg->readers);
+    taskq__pg_pool_free(pg->pinger);
     taskq__pg_session_free(pg->committer);
     taskq__pg_news_clear(&pg->news);
     taskq__pg_floors_free(pg->floors);
@@ -84,7 +85,8 @@ static taskq_status connect_all(taskq__pg *pg, uint32_t readers, taskq_error *er
     status = status == TASKQ_OK ? taskq__pg_schema_ready(pg->committer, pg->schema, true, err) : status;
     status = status == TASKQ_OK ? taskq__pg_rights_check(pg->committer, pg->schema, TASKQ__PG_TO_SERVE, err) : status;
     status = status == TASKQ_OK ? taskq__pg_import_look(pg->committer, &pg->half_imported, err) : status;
-    status = status == TASKQ_OK ? taskq__pg_pool_make(pg, readers, &pg->readers, err) : status;
+    status = status == TASKQ_OK ? taskq__pg_pool_make(pg, "taskq read", readers, &pg->readers, err) : status;
+    status = status == TASKQ_OK ? taskq__pg_pool_make(pg, "taskq ping", 1, &pg->pinger, err) : status;
     if (status == TASKQ_OK && !pg->pooled) {
         status = taskq__pg_notifier_make(pg, &pg->notifier, err);
     }

@@ -46,9 +46,9 @@ typedef struct taskq__pg {
     taskq__pg_tidied tidied;
     taskq__pg_held held;
 
-    taskq__pg_pool *readers;
-    taskq__pg_notifier *notifier; /* NULL where pooled */
-    taskq__pg_news news;          /* from the notifier to the leader */
+    taskq__pg_pool *readers, *pinger; /* pinger: of one */
+    taskq__pg_notifier *notifier;     /* NULL where pooled */
+    taskq__pg_news news;              /* from the notifier to the leader */
 
     /* figures */
     atomic_uint_fast64_t lost;          /* connections */
@@ -63,9 +63,11 @@ typedef struct taskq__pg {
 /* ---- pool.c: a session for one read. Waits for other readers, never for the one that commits. `read` may be called twice, the second time
  * on a new connection: it begins from the start then. Transactions that it leaves open are rolled back. */
 typedef taskq_status taskq__pg_read_fn(taskq__pg_session *session, void *user, taskq_error *err);
-taskq_status taskq__pg_pool_make(taskq__pg *pg, uint32_t count, taskq__pg_pool **out, taskq_error *err);
-void taskq__pg_pool_free(taskq__pg_pool *pool); /* NULL is fine */
-taskq_status taskq__pg_read(taskq__pg *pg, taskq__pg_read_fn *read, void *user, taskq_error *err);
+taskq_status taskq__pg_pool_make(taskq__pg *pg, const char *role, uint32_t count, taskq__pg_pool **out,
+                                 taskq_error *err);
+void taskq__pg_pool_free(taskq__pg_pool *pool);                                                    /* NULL is fine */
+taskq_status taskq__pg_read(taskq__pg *pg, taskq__pg_read_fn *read, void *user, taskq_error *err); /* by a reader */
+taskq_status taskq__pg_read_of(taskq__pg_pool *pool, taskq__pg_read_fn *read, void *user, taskq_error *err);
 
 /* ---- the slots of the ops table, each in the file of its name */
 taskq_status taskq__pg_commit(void *self, taskq_batch *batch, taskq_error *err);

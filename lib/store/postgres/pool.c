@@ -2,7 +2,8 @@
 /*
  * Reads have connections of their own, so that a page of a list never waits for a commit nor a commit for it. They are few,
  * because each is a process of the server's; a reader more waits for another one to finish, as long as it would for an
- * answer. Connections are made when they are first needed, and made again when they are lost.
+ * answer. Connections are made when they are first needed, and made again when they are lost. Whether the database is well is asked
+ * on one that is for that alone: a server whose lists take long is not one without its database.
  */
 #include "store/postgres/pg.h"
 
@@ -20,7 +21,7 @@ struct taskq__pg_pool {
     uint32_t count, idle_count;
 };
 
-taskq_status taskq__pg_pool_make(taskq__pg *pg, uint32_t count, taskq__pg_pool **out, taskq_error *err)
+taskq_status taskq__pg_pool_make(taskq__pg *pg, const char *role, uint32_t count, taskq__pg_pool **out, taskq_error *err)
 {
     taskq__pg_pool *pool = taskq__alloc(&pg->allocator, sizeof(*pool));
     if (pool == NULL) {
@@ -37,7 +38,7 @@ taskq_status taskq__pg_pool_make(taskq__pg *pg, uint32_t count, taskq__pg_pool *
     taskq_status status = pool->idle == NULL ? taskq__fail_memory(err) : TASKQ_OK;
     const taskq__pg_session_options options = {.conninfo = pg->conninfo,
                                                .schema = pg->schema,
-                                               .role = "taskq read",
+                                               .role = role,
                                                .pooled = pg->pooled,
                                                .log = &pg->log,
                                                .lost = &pg->lost,
@@ -95,10 +96,10 @@ static void put_back(taskq__pg_pool *pool, taskq__pg_session *session)
     pthread_mutex_unlock(&pool->lock);
 }
 
-taskq_status taskq__pg_read(taskq__pg *pg, taskq__pg_read_fn *read, void *user, taskq_error *err)
+taskq_status taskq__pg_read_of(taskq__pg_pool *pool, taskq__pg_read_fn *read, void *user, taskq_error *err)
 {
     taskq__pg_session *session = NULL;
-    taskq_status status = take(pg->readers, &session, err);
+    taskq_status status = take(pool, &session, err);
     if (status != TASKQ_OK) {
         return status;
     }
@@ -113,6 +114,11 @@ taskq_status taskq__pg_read(taskq__pg *pg, taskq__pg_read_fn *read, void *user, 
         status = read(session, user, err);
     }
     taskq__pg_session_rollback(session);
-    put_back(pg->readers, session);
+    put_back(pool, session);
     return status;
+}
+
+taskq_status taskq__pg_read(taskq__pg *pg, taskq__pg_read_fn *read, void *user, taskq_error *err)
+{
+    return taskq__pg_read_of(pg->readers, read, user, err);
 }

@@ -329,7 +329,7 @@ taskq_status taskq__pg_ping(void *self, taskq_error *err)
     if (status != TASKQ_OK) {
         return status;
     }
-    status = taskq__pg_read(self, read_ping, &writes, err);
+    status = taskq__pg_read_of(pg->pinger, read_ping, &writes, err);
     if (status == TASKQ_OK && !writes) {
         return taskq__fail(err, TASKQ_EUNAVAIL,
                            "PostgreSQL takes no writes: it is a standby, or read-only, or this role may not write");
