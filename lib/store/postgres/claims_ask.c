@@ -324,14 +324,14 @@ void taskq__pg_claims_committed(taskq__pg_unit *unit)
     }
 }
 
-void taskq__pg_claims_failed(taskq__pg_unit *unit)
+bool taskq__pg_claims_failed(taskq__pg_unit *unit)
 {
     const taskq__pg_shape *shapes = unit->shapes;
-    if (taskq__pg_pace_failed(unit, taskq__pg_floors_pace(unit->pg->floors))) {
-        for (uint32_t i = 0; i < unit->shape_count; i++) {
-            (void)each_range(unit, &shapes[i], failed_at, NULL);
-        }
+    bool failed = taskq__pg_pace_failed(unit, taskq__pg_floors_pace(unit->pg->floors));
+    for (uint32_t i = 0; i < unit->shape_count && failed; i++) {
+        (void)each_range(unit, &shapes[i], failed_at, NULL);
     }
+    return failed;
 }
 
 /* ---- once more --------------------------------------------------------------------------------------------------------- */

@@ -35,7 +35,7 @@ typedef struct committing {
     int64_t until_ms;
     uint32_t decided; /* how many runs have filled outcomes in */
     uint32_t looks;   /* how many have found a job locked by others */
-    bool looks_again; /* the run ended for that reason, before it changed anything */
+    bool looks_again; /* the run ended for that reason, or in the midst of a look that took too long, before it changed anything */
     progress at;
 } committing;
 
@@ -74,7 +74,7 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
     }
     status = status == TASKQ_OK ? taskq__pg_claims_again(unit, err) : status;
     if (status != TASKQ_OK) {
-        taskq__pg_looks_failed(unit);
+        c->looks_again = taskq__pg_looks_failed(unit); /* the rest of the batch is not to pay for it */
         return status;
     }
     c->decided++;

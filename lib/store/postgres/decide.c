@@ -121,11 +121,7 @@ void taskq__pg_looks_hold(taskq__pg_unit *unit)
     taskq__pg_claims_committed(unit);
 }
 
-void taskq__pg_looks_failed(taskq__pg_unit *unit)
+bool taskq__pg_looks_failed(taskq__pg_unit *unit)
 {
-    if (is_walk(unit)) {
-        taskq__pg_walk_failed(unit);
-    } else {
-        taskq__pg_claims_failed(unit);
-    }
+    return is_walk(unit) ? taskq__pg_walk_failed(unit) : taskq__pg_claims_failed(unit);
 }

@@ -100,8 +100,9 @@ int taskq__pg_by_id(const void *left, const void *right); /* for qsort of int64_
 taskq_status taskq__pg_unit_look(taskq__pg_unit *unit, taskq_error *err);
 taskq_status taskq__pg_unit_decide(taskq__pg_unit *unit, taskq_error *err);
 void taskq__pg_looks_hold(taskq__pg_unit *unit); /* the batch holds: floors are moved */
-/* A round trip before taskq__pg_unit_decide was refused: no floor is; one that looked at a beginning for too long says when to again. */
-void taskq__pg_looks_failed(taskq__pg_unit *unit);
+/* A round trip before taskq__pg_unit_decide was refused: no floor is moved. true: it looked at a beginning for too long, and will not
+ * do so again for a while. */
+bool taskq__pg_looks_failed(taskq__pg_unit *unit);
 
 /* ---- moves.c: what the state machine decided, in memory. `poll`: of the claim that made the lease, else empty. */
 bool taskq__pg_move(taskq__pg_unit *unit, taskq__pg_touch *touch, const taskq_event *event, const taskq_move *move,
@@ -133,11 +134,11 @@ taskq_status taskq__pg_claims_again(taskq__pg_unit *unit, taskq_error *err);
 taskq_status taskq__pg_claims_pick(taskq__pg_unit *unit, taskq_error *err);
 taskq_status taskq__pg_claims_lease(taskq__pg_unit *unit, taskq_error *err);
 void taskq__pg_claims_committed(taskq__pg_unit *unit);
-void taskq__pg_claims_failed(taskq__pg_unit *unit);
+bool taskq__pg_claims_failed(taskq__pg_unit *unit);
 taskq_status taskq__pg_walk_ask(taskq__pg_unit *unit, taskq_walk *walk, taskq_error *err);
 taskq_status taskq__pg_walk_decide(taskq__pg_unit *unit, taskq_walk *walk, taskq_error *err);
 void taskq__pg_walk_committed(taskq__pg_unit *unit);
-void taskq__pg_walk_failed(taskq__pg_unit *unit);
+bool taskq__pg_walk_failed(taskq__pg_unit *unit);
 
 /* ---- write.c, write_side.c: all that changed into the next round trip. */
 taskq_status taskq__pg_write(taskq__pg_unit *unit, taskq_error *err);

@@ -230,12 +230,12 @@ void taskq__pg_walk_committed(taskq__pg_unit *unit)
 }
 
 /* Even where there was no floor yet it begins somewhere from now on. */
-void taskq__pg_walk_failed(taskq__pg_unit *unit)
+bool taskq__pg_walk_failed(taskq__pg_unit *unit)
 {
     const walking *w = unit->plans == NULL ? NULL : unit->plans[0];
     taskq__pg_sweeps *sweeps = taskq__pg_floors_sweeps(unit->pg->floors);
     if (w == NULL || !w->looks || !taskq__pg_pace_failed(unit, &w->steps->pace)) {
-        return;
+        return false;
     }
     w->steps->looked_at_ms = taskq__pg_now_ms();
     for (uint32_t i = 0; i < w->range_count; i++) {
@@ -245,4 +245,5 @@ void taskq__pg_walk_failed(taskq__pg_unit *unit)
             atomic_store(&sweeps->at_ms[r->sweep], r->until_ms < end_ms ? r->until_ms : end_ms);
         }
     }
+    return true;
 }
