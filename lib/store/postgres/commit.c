@@ -16,7 +16,8 @@ enum {
     SETTLE_MS = 10000, /* from COMMIT on: for its answer, or for what became of it */
     COMMIT_MS = 6000,  /* for its answer; then a new connection asks. Longer than a lock is waited for */
     ASK_AGAIN_MS = 20,
-    LOOKS_MAX = 10, /* while others have a job that the batch names; so many times ... */
+    LOOKS_MAX = 10,             /* while others have a job that the batch names */
+    LOOKS_AFTER_LOSS_MAX = 100, /* the same where the other one may be the server process of our own lost connection */
     LOOK_AGAIN_MS = 20,
     TRY_AGAIN_WITHIN_MS = 2000
 };
@@ -35,6 +36,7 @@ typedef struct committing {
     int64_t until_ms;
     uint32_t decided; /* how many runs have filled outcomes in */
     uint32_t looks;   /* how many have found a job locked by others */
+    uint32_t looks_max;
     bool looks_again; /* the run ended for that reason, or in the midst of a look that took too long, before it changed anything */
     progress at;
 } committing;
@@ -68,7 +70,8 @@ static taskq_status run(committing *c, taskq__pg_unit *unit, bool noted, taskq_e
 {
     taskq__pg_floors_begin(c->pg->floors, &c->pg->news, taskq__pg_now_ms());
     taskq_status status = taskq__pg_unit_look(unit, err);
-    if (status == TASKQ_OK && unit->locked_count > 0 && !noted && c->looks < LOOKS_MAX) {
+    if (status == TASKQ_OK && unit->locked_count > 0 && c->looks < c->looks_max) {
+        c->looks++;
         c->looks_again = true;
         return TASKQ_EBUSY;
     }
@@ -135,7 +138,6 @@ static taskq_status run_new(committing *c, taskq_error *err)
             return status;
         }
         taskq__pg_session_rollback(c->pg->committer);
-        c->looks++;
         (void)poll(NULL, 0, LOOK_AGAIN_MS);
     }
 }
@@ -223,6 +225,8 @@ static taskq_status settle_once(committing *c, bool *settled, taskq_error *err)
 static taskq_status settle(committing *c, taskq_error *err)
 {
     taskq_error reason = TASKQ_ERROR_INIT;
+    c->looks = 0;
+    c->looks_max = LOOKS_AFTER_LOSS_MAX;
     for (;;) {
         bool settled = false;
         taskq_status status = settle_once(c, &settled, &reason);
@@ -273,6 +277,7 @@ static taskq_status commit(committing *c, int64_t began_ms, taskq_error *err)
         c->number = ++c->pg->batch_number;
         c->at = RAN_NOTHING;
         c->decided = c->looks = 0;
+        c->looks_max = tries == 0 ? LOOKS_MAX : LOOKS_AFTER_LOSS_MAX;
         status = taskq__pg_session_ready(c->pg->committer, err);
         status = status == TASKQ_OK ? await_earlier(c, err) : status;
         status = status == TASKQ_OK ? run_new(c, err) : status;
