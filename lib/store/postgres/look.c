@@ -56,7 +56,7 @@ static taskq_status take_locked(taskq__pg_unit *unit, const PGresult *result, vo
             return taskq__pg_fail_arena(err);
         }
         taskq__row_stand_in(&touch->row);
-        touch->there = true;
+        touch->there = touch->held = true;
     }
     return TASKQ_OK;
 }
@@ -114,16 +114,21 @@ static taskq_status take_others(taskq__pg_unit *unit, const PGresult *result, vo
     return TASKQ_OK;
 }
 
-/* Of those that were not found: which are there nevertheless, and locked by others? */
+/* Of those that were not to be had: which are there nevertheless, locked by others? They may have been read without a lock, for their texts:
+ * that is nothing to decide on. */
 static taskq_status ask_missing(taskq__pg_unit *unit, taskq_error *err)
 {
     taskq__pg_params params;
     taskq__pg_params_columns(&params, unit->arena, "i");
     for (uint32_t i = 0; i < unit->named_count; i++) {
-        const taskq__pg_touch *touch = taskq__pg_touch_look(unit, unit->named[i]);
-        if (touch == NULL || !touch->there) {
-            taskq__pg_row_int(&params, unit->named[i]);
+        taskq__pg_touch *touch = taskq__pg_touch_look(unit, unit->named[i]);
+        if (touch != NULL && touch->held) {
+            continue;
         }
+        if (touch != NULL) {
+            touch->there = false;
+        }
+        taskq__pg_row_int(&params, unit->named[i]);
     }
     return unit->pg == NULL || taskq__pg_params_rows(&params) == 0
                ? TASKQ_OK
