@@ -30,8 +30,13 @@ static void setup(void)
     silent_port = ntohs(address.sin_port);
 }
 
+/* Where tests are not forked the next one has the same environment. */
 static void teardown(void)
 {
+    static const char *const set_here[] = {"PGCONNECT_TIMEOUT", "PGHOST", "PGPORT", "PGSERVICEFILE", "PGSERVICE"};
+    for (size_t i = 0; i < sizeof(set_here) / sizeof(set_here[0]); i++) {
+        ck_assert_int_eq(unsetenv(set_here[i]), 0);
+    }
     close(silent_fd);
     place_teardown();
 }
