@@ -119,6 +119,7 @@ static taskq_status take_found(taskq__pg_unit *unit, const PGresult *result, voi
         if (touch == NULL) {
             return taskq__pg_fail_arena(err);
         }
+        touch->held = true;
         shape->found[shape->found_count++] =
             (taskq__pg_candidate){(uint32_t)taskq__pg_result_int(result, row, 0), touch};
     }

@@ -196,9 +196,10 @@ taskq__pg_touch *taskq__pg_take_candidate(taskq__pg_unit *unit, const PGresult *
 {
     const int payload = first + TASKQ__COLUMN_COUNT;
     taskq__pg_touch *touch = taskq__pg_touch_of(unit, taskq__pg_result_int(result, row, first));
-    if (touch == NULL || touch->there || touch->removed) {
+    if (touch == NULL || touch->held || touch->removed) {
         return touch;
     }
+    /* As it is now, though it was read before for somebody who has the same unique key. */
     if (!taskq__pg_row_take(result, row, first, unit->now, unit->arena, &touch->row)) {
         return NULL;
     }

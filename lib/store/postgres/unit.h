@@ -27,7 +27,7 @@ typedef struct taskq__pg_ended {
 typedef struct taskq__pg_touch {
     taskq__row row;              /* as it now stands; its texts live as long as the batch */
     bool there;                  /* there is such a job, or this batch makes it */
-    bool held, locked;           /* of those that the ops name: locked by us, by others */
+    bool held, locked;           /* by us: named by an op, or found by a claim; by others: named by an op */
     bool made, changed, removed; /* INSERT, UPDATE, DELETE */
     bool beaten, asked;          /* only lease and extras; only cancel_requested and updated_at */
     bool whole;                  /* payload, tags and texts were read too */
