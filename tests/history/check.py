@@ -119,8 +119,9 @@ class Check:
         """By the database's own times, for those that were never retried. A job is there from its commit on, which its request waited for:
         created_at is read before."""
         retried = {job_id for job_id, requests in self.evidence.retries.items() if any(one.outcome != "refused" for one in requests)}
-        times = sorted((moment(job["created_at"]) + self.made_within(job), moment(job["finished_at"]) if job.get("finished_at") else FAR, job["id"])
-                       for job in (self.evidence.final[job_id] for job_id in ids if job_id not in retried))
+        spans = [(moment(job["created_at"]) + self.made_within(job), moment(job["finished_at"]) if job.get("finished_at") else FAR, job["id"])
+                 for job in (self.evidence.final[job_id] for job_id in ids if job_id not in retried)]
+        times = sorted(span for span in spans if span[0] < span[1])  # else it may have been there for no time that is certain
         for (_, end, one), (begin, _, other) in zip(times, times[1:]):
             if begin + KEY_SLACK < end:
                 self.note("keys", f"was made while job {one} lived under the key {key}", other)

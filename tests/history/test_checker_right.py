@@ -194,6 +194,19 @@ class RightHistories(unittest.TestCase):
         self.story.final(2, 2, "canceled", finished_at=over)
         self.expect_nothing()
 
+    def test_a_job_that_was_done_before_its_slow_request_was_answered(self):
+        self.story.enqueue("e2", 2, unique_key="k")
+        slow = self.story.lines[-1]
+        self.story.operate("cancel", 2, 2, "canceled")
+        over = at(self.story.t)
+        self.story.enqueue("e1", 1, unique_key="k")
+        slow["t1"] = self.story.t + 0.05
+        self.story.later(0.1)
+        self.story.operate("cancel", 1, 2, "canceled")
+        self.story.final(1, 2, "canceled")
+        self.story.final(2, 2, "canceled", finished_at=over)
+        self.expect_nothing()
+
     def test_a_release_that_does_not_count(self):
         self.story.enqueue("e", 1, max_attempts=1)
         self.story.claim("w1", (1, 2, 1))
