@@ -350,11 +350,11 @@ static void lead_one_by_one(taskq__line *line, taskq__batch *taken, taskq__calls
     uint32_t culprit;
     int64_t busy_ms = 0;
     for (uint32_t i = 0; i < taken->count; i++) {
-        taskq__batch alone = {.calls = {taken->calls[i]}, .count = 1, .ready_rounds = taken->ready_rounds};
-        if (busy_ms >= TASKQ__BUSY_ALL_MS_MAX) {
-            settle(line, &alone, NULL, TASKQ_EBUSY, &busy, done); /* untried: it is not one of them, it is all */
+        if (busy_ms >= TASKQ__BUSY_ALL_MS_MAX) { /* untried: it is not one of them, it is all */
+            settle_one(line, taken, taken->calls[i], TASKQ_EBUSY, &busy, done);
             continue;
         }
+        taskq__batch alone = {.calls = {taken->calls[i]}, .count = 1, .ready_rounds = taken->ready_rounds};
         taskq_status status = commit(line, alone.calls, 1, &batch, &culprit, &err);
         if (status == TASKQ_EBUSY) {
             busy_ms += line->last_commit_ms;

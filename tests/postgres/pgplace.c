@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/arena.h"
@@ -91,4 +92,14 @@ void place_await(int64_t number, const char *text)
     while (place_number("%s", text) != number) {
         (void)sched_yield();
     }
+}
+
+int place_params_of(const char *text)
+{
+    int most = 0;
+    for (const char *at = strchr(text, '$'); at != NULL; at = strchr(at + 1, '$')) {
+        int number = (int)strtol(at + 1, NULL, 10);
+        most = number > most ? number : most;
+    }
+    return most;
 }

@@ -27,6 +27,8 @@ void place_teardown(void);
 void place_run(const char *format, ...) TASKQ_PRINTF(1, 2);
 /* Of one row and column. */
 int64_t place_number(const char *format, ...) TASKQ_PRINTF(1, 2);
+/* How many parameters a statement has. */
+int place_params_of(const char *text);
 /* A session like the store's own. */
 taskq__pg_session *place_session(const char *conninfo, bool pooled);
 /* Wait until the number that the statement gives is this one. */

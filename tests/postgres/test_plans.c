@@ -35,16 +35,6 @@ static void setup(void)
     place_run("ANALYZE @queues");
 }
 
-static int params_of(const char *text)
-{
-    int most = 0;
-    for (const char *at = strchr(text, '$'); at != NULL; at = strchr(at + 1, '$')) {
-        int number = (int)strtol(at + 1, NULL, 10);
-        most = number > most ? number : most;
-    }
-    return most;
-}
-
 /* One statement that stands by itself. */
 static PGresult *ask(const char *text)
 {
@@ -70,7 +60,7 @@ static bool explain(taskq__pg_sql which, char *plan, size_t room)
     plan[0] = '\0';
     if (has_plan) {
         PQclear(ask(text));
-        int params = params_of(expanded);
+        int params = place_params_of(expanded);
         size_t used = (size_t)snprintf(text, sizeof(text), "EXPLAIN (COSTS OFF) EXECUTE plan%s", params > 0 ? "(" : "");
         for (int i = 0; i < params; i++) {
             used += (size_t)snprintf(text + used, sizeof(text) - used, "NULL%s", i + 1 < params ? "," : ")");

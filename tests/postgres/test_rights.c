@@ -120,16 +120,6 @@ static bool is_denied(PGconn *conn, const char *text)
     return denied;
 }
 
-static int params_of(const char *text)
-{
-    int most = 0;
-    for (const char *at = strchr(text, '$'); at != NULL; at = strchr(at + 1, '$')) {
-        int number = (int)strtol(at + 1, NULL, 10);
-        most = number > most ? number : most;
-    }
-    return most;
-}
-
 /* The first statement that this role may not execute; NULL: none. */
 static const char *first_denied(PGconn *conn, bool imports)
 {
@@ -139,7 +129,7 @@ static const char *first_denied(PGconn *conn, bool imports)
         if (!imports && i > TASKQ__PG_SQL_IMPORT_STANDING && i < TASKQ__PG_SQL_OF_COMMIT) {
             continue;
         }
-        int params = params_of(sql->text);
+        int params = place_params_of(sql->text);
         size_t used = (size_t)snprintf(text, sizeof(text), "EXPLAIN EXECUTE %s%s", sql->name, params > 0 ? "(" : "");
         for (int k = 0; k < params; k++) {
             used += (size_t)snprintf(text + used, sizeof(text) - used, "NULL%s", k + 1 < params ? "," : ")");

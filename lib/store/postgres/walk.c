@@ -33,7 +33,7 @@ typedef struct walking {
     range ranges[RANGES_MAX];
     uint32_t range_count;
     uint32_t taken;
-    bool looks, left, advanced;
+    bool looks, left;
     int64_t began_ms; /* by the database's clock, before it catches up with what others have moved */
 } walking;
 
